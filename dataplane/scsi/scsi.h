@@ -1,0 +1,162 @@
+/*
+ * The SCSI target device model (SAM-5, SPC-4, SBC-3): logical units, I_T nexuses, the command table, reservations, unit
+ * attentions, mode pages. Knows nothing of iSCSI but names: no sockets, no PDUs.
+ *
+ * Threads. A scsi_nexus and its tasks belong to one reactor. A scsi_lu is shared by the reactors of a worker: its lock
+ * guards reservations, mode pages and the list of nexuses. The fast path takes no lock: what a nexus may do on an LU is
+ * one atomic word of its scsi_itl (allowed access classes, recomputed under the LU lock whenever a reservation changes),
+ * and pending unit attentions are another.
+ *
+ * Life of a command:
+ *   scsi_task_begin()    looks at the CDB: LUN, unit attention, reservation, write protection, CDB validity; says how many
+ *                        bytes of data it moves (data_bytes, direction), or that it is finished already (status, sense).
+ *   the iSCSI layer      allocates task->data (data_bytes; owner SGL_SCSI), for data-out fetches the bytes into it.
+ *   scsi_task_execute()  does it; task->done(task) comes on the same thread, perhaps before it returns; by then the list
+ *                        is the SCSI layer's still (owner SGL_SCSI), data-in bytes [0, data_in_bytes) are valid, and the
+ *                        caller hands it on with sgl_hand(&task->data, SGL_SCSI, SGL_ISCSI).
+ *   scsi_task_end()      must be called once for each task that was begun, after done() or when it is never executed.
+ */
+#ifndef LUNETTE_SCSI_H
+#define LUNETTE_SCSI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/lun/lun.h"
+#include "docstore.h"
+#include "list.h"
+#include "mailbox.h"
+#include "offload.h"
+#include "sgl.h"
+
+#define SCSI_CDB_MAX       32  /* bytes kept; cdb_len_bytes may be larger: such commands are refused */
+#define SCSI_SENSE_MAX     64
+#define SCSI_LUN_NUMBER_MAX 16383 /* flat space addressing, SAM-5 4.7.7.3 */
+#define SCSI_DATA_MAX      SGL_BYTES_MAX
+#define SCSI_NAME_MAX      224 /* iSCSI name with NUL */
+
+enum scsi_status {
+	SCSI_GOOD = 0x00, SCSI_CHECK_CONDITION = 0x02, SCSI_CONDITION_MET = 0x04, SCSI_BUSY = 0x08,
+	SCSI_RESERVATION_CONFLICT = 0x18, SCSI_TASK_SET_FULL = 0x28, SCSI_ACA_ACTIVE = 0x30, SCSI_TASK_ABORTED = 0x40,
+};
+
+enum scsi_direction { SCSI_DATA_NONE, SCSI_DATA_IN, SCSI_DATA_OUT };
+
+struct scsi_lu;    /* one logical unit of this worker */
+struct scsi_nexus; /* one I_T nexus: one full-feature session */
+struct scsi_itl;   /* one I_T_L nexus, made when the nexus first addresses the LU */
+
+/* What tasks of one reactor work with. One per reactor; outlives its tasks. */
+struct scsi_reactor {
+	struct store_ctx *store;
+	struct offload   *offload;
+	struct mailbox   *mailbox;
+	struct sgl_pool  *pool;
+};
+
+struct scsi_task {
+	/* set by the iSCSI layer before begin */
+	struct scsi_nexus *nexus;
+	struct scsi_reactor *reactor;
+	uint64_t lun;            /* the 8-byte LUN field, as a big-endian number */
+	uint8_t  cdb[SCSI_CDB_MAX];
+	uint16_t cdb_len_bytes;
+	uint8_t  attribute;      /* task attribute as in the iSCSI PDU: 0 untagged, 1 simple, 2 ordered, 3 head of queue, 4 ACA */
+	uint64_t tag;            /* initiator task tag, unique in the nexus */
+	void (*done)(struct scsi_task *task);
+
+	/* set by begin */
+	enum scsi_direction direction;
+	uint32_t data_bytes;     /* bytes of data the CDB moves (data-out: expected; data-in: at most) */
+
+	/* set by the iSCSI layer before execute */
+	struct sgl data;         /* data_bytes long for data-in; for data-out min(data_bytes, EDTL) */
+
+	/* results */
+	uint8_t  status;         /* enum scsi_status */
+	uint8_t  sense_len_bytes;
+	uint8_t  sense[SCSI_SENSE_MAX];
+	uint32_t data_in_bytes;  /* valid bytes in data, data-in only */
+
+	/* The iSCSI layer's: aborted tasks finish their I/O but send no response. The SCSI layer looks at it before each further
+	 * step of a multi-step command and stops there. */
+	bool aborted;
+
+	/* private to the SCSI layer */
+	struct scsi_itl *itl;
+	const struct scsi_command *command; /* row of the table; NULL: none */
+	struct lun_io   io;
+	struct lun_lock lock;
+	struct offload_job job;
+	struct sgl scratch;      /* for read-modify-write and verify; from reactor->pool */
+	uint64_t state[16];      /* a handler's own */
+};
+
+enum scsi_begin { SCSI_NEEDS_DATA_OUT, SCSI_READY, SCSI_FINISHED };
+enum scsi_begin scsi_task_begin(struct scsi_task *task);
+void scsi_task_execute(struct scsi_task *task);
+void scsi_task_end(struct scsi_task *task);
+/* Finishes a task with CHECK CONDITION without executing it: for the transport's own findings, e.g. 0Bh/0Ch/0Ch
+ * (unexpected unsolicited data). Does not call done(). */
+void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
+
+/* --- logical units; manager thread unless said otherwise --- */
+
+/* What the SCSI layer needs from the worker. */
+struct scsi_services {
+	void *arg;
+	struct docstore *documents;  /* reservation/<lun> */
+	struct offload  *offload;
+	/* PREEMPT AND ABORT: abort all tasks on lu of each of the nexuses, then call done(done_arg) on the mailbox's thread. */
+	void (*abort_nexuses)(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
+			      void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to);
+};
+
+/* lun: borrowed, outlives the lu. Loads reservation/<lun id>; blocking. */
+struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *services, struct err *err);
+void scsi_lu_free(struct scsi_lu *lu); /* no task, no nexus may refer to it */
+struct lun *scsi_lu_lun(const struct scsi_lu *lu);
+void scsi_lu_capacity_changed(struct scsi_lu *lu); /* any thread: UA 2A/09 to every nexus */
+void scsi_lu_read_only_changed(struct scsi_lu *lu, bool read_only);
+/* LOGICAL UNIT RESET after its tasks are gone (SAM-5 6.3.3): releases RESERVE(6), mode pages to saved values, UA 29/03 to
+ * every nexus but `by` (may be NULL). Any thread. */
+void scsi_lu_reset(struct scsi_lu *lu, const struct scsi_nexus *by);
+json_t *scsi_lu_reservations_json(struct scsi_lu *lu); /* new reference: registrations, holder, type, generation */
+/* An administrator clears registrations and reservations: like CLEAR. Blocking. 0 or negative errno. */
+int scsi_lu_reservations_clear(struct scsi_lu *lu, struct err *err);
+
+/* --- targets as the SCSI layer sees them: a LUN inventory --- */
+
+/* Immutable, shared by reference count (any thread): which LU answers to which number. Sorted by number. */
+struct scsi_inventory_entry {
+	uint16_t number;
+	bool     read_only; /* mapped read-only for this initiator */
+	struct scsi_lu *lu;
+};
+struct scsi_inventory;
+struct scsi_inventory *scsi_inventory_new(const struct scsi_inventory_entry *entries, unsigned count);
+struct scsi_inventory *scsi_inventory_ref(struct scsi_inventory *inventory);
+void scsi_inventory_unref(struct scsi_inventory *inventory);
+
+/* --- nexuses; the owning reactor's thread --- */
+
+struct scsi_port {
+	char     initiator_name[SCSI_NAME_MAX];
+	uint8_t  isid[6];
+	char     target_name[SCSI_NAME_MAX];
+	uint16_t portal_group_tag;
+	uint16_t relative_port_id; /* unique over the cluster */
+};
+/* id: unique in the worker's life (PR, abort_nexuses). Keeps a reference to inventory. NULL: no memory. */
+struct scsi_nexus *scsi_nexus_new(uint64_t id, const struct scsi_port *port, struct scsi_inventory *inventory);
+/* I_T nexus loss: releases RESERVE(6), PREVENT ALLOW. All its tasks have ended. */
+void scsi_nexus_free(struct scsi_nexus *nexus);
+uint64_t scsi_nexus_id(const struct scsi_nexus *nexus);
+/* The mapping changed: UA 3F/0E on every LU that stays. Tasks on LUs that went away must have ended. */
+void scsi_nexus_set_inventory(struct scsi_nexus *nexus, struct scsi_inventory *inventory);
+/* TARGET WARM/COLD RESET, I_T nexus loss by reinstatement ...: asc_ascq 0x2900 to 0x2907 on every LU of the nexus. */
+void scsi_nexus_unit_attention(struct scsi_nexus *nexus, uint16_t asc_ascq);
+/* The LU that a LUN field addresses, or NULL. */
+struct scsi_lu *scsi_nexus_find_lu(struct scsi_nexus *nexus, uint64_t lun);
+
+#endif

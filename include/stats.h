@@ -1,0 +1,88 @@
+/*
+ * Counters in shared memory (design section 7): one segment (a memfd made by the supervisor) per worker, written by the
+ * worker's reactors without locks or system calls, read by control at any time.
+ *
+ * A slot is one (object, reactor): only that reactor writes its values (relaxed stores), readers add up the slots of an
+ * object. Slots are claimed and released by the worker's manager thread or by the reactor for its sessions. Counters only grow within
+ * a worker's life; a worker that starts anew clears the segment, so readers see a counter reset, not a jump.
+ * The values are declared once, in counters.def.
+ */
+#ifndef LUNETTE_STATS_H
+#define LUNETTE_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define STATS_SLOTS     16384
+#define STATS_NAME_MAX  288
+#define STATS_BUCKETS   64 /* latency histogram, log-linear: see stats_bucket() */
+#define STATS_VERSION   1
+
+enum stats_kind { STATS_FREE, STATS_WORKER, STATS_LUN, STATS_TARGET, STATS_SESSION };
+
+enum stats_counter {
+#define COUNTER(name, unit, type, meaning) STAT_##name,
+#include "counters.def"
+#undef COUNTER
+	STATS_COUNTERS
+};
+
+enum stats_histogram { STATS_READ_LATENCY, STATS_WRITE_LATENCY, STATS_HISTOGRAMS };
+
+struct stats_slot {
+	_Atomic uint32_t kind;     /* enum stats_kind; written last when claimed */
+	uint32_t reactor;
+	char     name[STATS_NAME_MAX]; /* LUN name, target name, session id, "worker" */
+	_Atomic uint64_t value[STATS_COUNTERS];
+	_Atomic uint64_t bucket[STATS_HISTOGRAMS][STATS_BUCKETS];
+	_Atomic uint64_t sum_ns[STATS_HISTOGRAMS];
+} __attribute__((aligned(64)));
+
+struct stats_segment {
+	uint32_t version, slot_bytes;
+	_Atomic uint32_t slots_used; /* highest slot ever claimed + 1: where readers may stop */
+	struct stats_slot slot[STATS_SLOTS] __attribute__((aligned(64)));
+};
+
+/* A memfd of the right size; negative errno. */
+int stats_create(void);
+/* Maps it; NULL on failure. Readers and the writer map the same. */
+struct stats_segment *stats_map(int fd, int writable);
+void stats_unmap(struct stats_segment *segment);
+void stats_clear(struct stats_segment *segment); /* the writer, at its start */
+
+/* The manager thread or any reactor (takes a lock inside the process). NULL when all slots are taken: the caller counts
+ * into a private dummy, statistics are lost, never I/O. */
+struct stats_slot *stats_claim(struct stats_segment *segment, enum stats_kind kind, const char *name, unsigned reactor);
+void stats_release(struct stats_slot *slot);
+
+/* The slot's reactor only. */
+static inline void stats_add(struct stats_slot *slot, enum stats_counter counter, uint64_t n)
+{
+	_Atomic uint64_t *v = &slot->value[counter];
+	atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* Bucket of a latency: four per power of two from 1 us on; bucket 0 is below 1 us, the last is open. */
+static inline unsigned stats_bucket(uint64_t ns)
+{
+	uint64_t us = ns / 1000;
+	unsigned log, index;
+
+	if (us < 4)
+		return (unsigned)us;
+	log = 63 - (unsigned)__builtin_clzll(us);
+	index = (log - 1) * 4 + (unsigned)(us >> (log - 2) & 3);
+	return index < STATS_BUCKETS ? index : STATS_BUCKETS - 1;
+}
+/* First latency above the bucket, in nanoseconds (the "le" of an exported histogram); UINT64_MAX for the last. */
+uint64_t stats_bucket_limit_ns(unsigned bucket);
+
+static inline void stats_latency(struct stats_slot *slot, enum stats_histogram histogram, uint64_t ns)
+{
+	_Atomic uint64_t *b = &slot->bucket[histogram][stats_bucket(ns)], *s = &slot->sum_ns[histogram];
+	atomic_store_explicit(b, atomic_load_explicit(b, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(s, atomic_load_explicit(s, memory_order_relaxed) + ns, memory_order_relaxed);
+}
+
+#endif
