@@ -15,7 +15,7 @@
 
 #define STATS_SLOTS     16384
 #define STATS_NAME_MAX  288
-#define STATS_BUCKETS   64 /* latency histogram, log-linear: see stats_bucket() */
+#define STATS_BUCKETS   96 /* latency histogram, log-linear: see stats_bucket() */
 #define STATS_VERSION   1
 
 enum stats_kind { STATS_FREE, STATS_WORKER, STATS_LUN, STATS_TARGET, STATS_SESSION };
