@@ -2,9 +2,12 @@
 # `make help` lists the targets. Objects live under build/$(CONFIG); V=1 shows the commands.
 
 CONFIG ?= release
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
 PREFIX ?= /usr/local
 V      ?= 0
+JOBS   ?= $(shell nproc)
 Q      := $(if $(filter 1,$(V)),,@)
 say     = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
@@ -29,18 +32,19 @@ CFLAGS   += -std=gnu11 -pthread $(FLAGS_$(CONFIG)) $(WARN)
 LDFLAGS  += -pthread $(FLAGS_$(CONFIG))
 O        := build/$(CONFIG)
 # Programs of the release configuration lie directly under build/.
-BIN      := $(if $(filter release,$(CONFIG)),build,$(O))
+BIN      := $(if $(filter build/release,$(O)),build,$(O))
 
 # ---------------------------------------------------------------- folders
 # One archive per folder. DEPS_x: the folders that x may include and links with (includes point one way:
 # `make check-includes` holds us to it). LIBS_x: what pkg-config or the linker must add.
-FOLDERS      := base cluster store lun scsi iscsi reactor api monitor daemon cli
+FOLDERS      := base cluster store lun scsi iscsi tcp reactor api monitor daemon cli
 DIR_base     := base
 DIR_cluster  := cluster
 DIR_store    := dataplane/store
 DIR_lun      := dataplane/lun
 DIR_scsi     := dataplane/scsi
 DIR_iscsi    := dataplane/iscsi
+DIR_tcp      := dataplane/tcp
 DIR_reactor  := dataplane/reactor
 DIR_api      := api
 DIR_monitor  := monitor
@@ -52,10 +56,11 @@ DEPS_store   := base
 DEPS_lun     := store base
 DEPS_scsi    := lun store cluster base
 DEPS_iscsi   := scsi lun store cluster base
-DEPS_reactor := iscsi scsi lun store cluster base
+DEPS_tcp     := iscsi scsi lun store cluster base
+DEPS_reactor := tcp iscsi scsi lun store cluster base
 DEPS_monitor := base
 DEPS_api     := monitor cluster store base
-DEPS_daemon  := reactor api monitor iscsi scsi lun store cluster base
+DEPS_daemon  := reactor api monitor tcp iscsi scsi lun store cluster base
 DEPS_cli     := base
 LIBS_base    := -lisal
 LIBS_cluster := -ljansson
@@ -63,6 +68,7 @@ LIBS_store   := -laio
 LIBS_lun     := -ljansson
 LIBS_scsi    := -ljansson
 LIBS_iscsi   := -ljansson -lnettle
+LIBS_tcp     :=
 LIBS_reactor := -ljansson
 LIBS_api     := -lmicrohttpd -ljansson -lgnutls -lnettle
 LIBS_monitor :=
@@ -116,14 +122,78 @@ $(O)/obj/%.o: %.c VERSION
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 # ---------------------------------------------------------------- tests
-.PHONY: unit fuzz-replay
+.PHONY: deps deps-ci run test unit fuzz-replay tools system conformance bench fuzz fuzz-explore asan tsan clang
+deps: ## install the Debian packages that building, `make run` and `make test` need, if any is missing
+	$(Q)packaging/install-dependencies run test
+deps-ci: ## the same, and those of .ci/run, `make conformance`, `make bench`, `make fuzz`
+	$(Q)packaging/install-dependencies run test ci
+
+run: ## install what is missing, build, serve a demo LUN on 127.0.0.1 until Ctrl-C
+	$(Q)packaging/install-dependencies run
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)exec packaging/demo
+
+test: deps ## install what is missing, build, run the quick tests (under five minutes)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tools
+	$(Q)JOBS=$(JOBS) tests/suites unit fuzz system-quick
+
 unit: $(foreach f,$(FOLDERS),$(UNIT_BIN_$(f))) ## build and run the unit tests
 	$(Q)tests/unit/run $^
 fuzz-replay: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f))) ## replay the committed fuzz corpora
 	$(Q)tests/fuzz/run $^
 
-.PHONY: clean help
+# Programs of the tests. The sanitizer runs use those of the release build: they test the daemon, not its clients.
+TOOLS := system/verify_io bench/load bench/sessions
+LIBS_system/verify_io := -liscsi
+TOOL_BIN := $(TOOLS:%=$(O)/tests/%)
+tools: $(TOOL_BIN) ## build the programs that the system tests and benchmarks use
+$(O)/tests/bench/load $(O)/tests/bench/sessions: $(O)/obj/tests/bench/initiator.o
+$(TOOL_BIN): $(O)/tests/%: $(O)/obj/tests/%.o
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$*)
+
+system: all tools ## run all system tests (ARGS: patterns, or --quick)
+	$(Q)tests/system/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)
+conformance: all ## iscsi-test-cu against us (ARGS=--tgtd: and tgtd beside us); writes docs/conformance.md
+	$(Q)tests/conformance/run $(ARGS)
+bench: all tools ## the benchmark, tgtd beside us; writes docs/benchmark.md
+	$(Q)tests/bench/run $(ARGS)
+
+SECONDS ?= 60
+fuzz: ## let libFuzzer look for new inputs, SECONDS (60) for each target; needs clang
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CONFIG=fuzz fuzz-explore
+fuzz-explore: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f)))
+	$(Q)tests/fuzz/explore $(SECONDS) $^
+
+asan tsan: ## unit, fuzz corpora and system tests with address+undefined / thread sanitizer
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) tools
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CONFIG=$@ all
+	$(Q)JOBS=$(JOBS) tests/suites unit-$@ fuzz-$@ system-$@
+clang: ## build everything and run the unit tests with clang
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CC=clang O=build/clang all tools unit
+
+# ---------------------------------------------------------------- lint
+.PHONY: lint check-includes check-headers check-style
+lint: check-includes check-headers check-style ## every check of the sources that is not a test
+check-includes: ## includes point one way, as DEPS_x say
+	$(Q)tests/lint/includes $(foreach f,$(FOLDERS),$(f)=$(DIR_$(f))=$(subst $() ,$(comma),$(strip $(DEPS_$(f)))))
+comma := ,
+check-headers: $(patsubst %.h,$(O)/headers/%.ok,$(wildcard include/*.h $(foreach f,$(FOLDERS),$(DIR_$(f))/*.h))) ## each header compiles alone
+$(O)/headers/%.ok: %.h
+	$(Q)mkdir -p $(@D) && printf '#include "%s"\n' $< | $(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) -Wno-unused-function -fsyntax-only -x c - && touch $@
+check-style: ## lengths of functions, files and lines; left-over notes
+	$(Q)tests/lint/style
+
+.PHONY: compile_commands.json install clean help
+compile_commands.json: ## for clangd and clang-tidy
+	$(Q)packaging/compile-commands '$(CC) $(CPPFLAGS) $(CFLAGS)' $(foreach f,$(FOLDERS),$(SRC_$(f)) $(UNIT_SRC_$(f)) \
+		$(FUZZ_SRC_$(f))) $(TOOLS:%=tests/%.c) >$@
+
+install: all ## install the programs under DESTDIR and PREFIX
+	install -D -m 0755 $(BIN)/lunetted $(DESTDIR)$(PREFIX)/sbin/lunetted
+	install -D -m 0755 $(BIN)/lunette $(DESTDIR)$(PREFIX)/bin/lunette
+
 clean: ## remove everything built
 	rm -rf build
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z][a-z_. -]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
