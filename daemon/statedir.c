@@ -1,0 +1,97 @@
+#include "statedir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define POLL_MS 20
+
+static int make(const char *path, uid_t uid, gid_t gid, struct err *err)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_errno(err, -errno, "cannot create the state directory %s", log_quoted(path));
+	if (stat(path, &st) < 0)
+		return err_errno(err, -errno, "cannot look at the state directory %s", log_quoted(path));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, -ENOTDIR, "the state directory %s is not a directory", log_quoted(path));
+	if ((st.st_uid != uid || st.st_gid != gid) && geteuid() == 0 && chown(path, uid, gid) < 0)
+		return err_errno(err, -errno, "cannot give the state directory %s to user %u", log_quoted(path), uid);
+	if (st.st_mode & 077)
+		log_warning("state directory is open to other users, mode %04o state=%s", st.st_mode & 07777,
+			    log_quoted(path));
+	return 0;
+}
+
+/* The process id written in the lock file; 0 when there is none. */
+static pid_t holder_of(int fd)
+{
+	char text[32];
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+/* flock, waiting only for orphans: processes that a supervisor, which is gone, left behind and the kernel is killing. */
+static int lock(int fd, const char *path, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = POLL_MS * NS_PER_MS };
+	uint64_t give_up_ns = clock_now_ns() + STATEDIR_ORPHAN_MS * NS_PER_MS;
+	pid_t holder;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return err_errno(err, -errno, "cannot lock the state directory %s", log_quoted(path));
+		holder = holder_of(fd);
+		if (holder <= 0 || kill(holder, 0) == 0 || errno != ESRCH || clock_now_ns() > give_up_ns)
+			return err_set(err, -EBUSY, "the state directory %s is in use by another lunetted (process %d)",
+				       log_quoted(path), (int)holder);
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int write_holder(int fd, const char *path, struct err *err)
+{
+	char text[32];
+	int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) != len)
+		return err_errno(err, -errno, "cannot write %s/" STATEDIR_LOCK, path);
+	return 0;
+}
+
+int statedir_open(const char *path, uid_t uid, gid_t gid, struct err *err)
+{
+	int dir_fd, fd, rc = make(path, uid, gid, err);
+
+	if (rc < 0)
+		return rc;
+	dir_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return err_errno(err, -errno, "cannot open the state directory %s", log_quoted(path));
+	fd = openat(dir_fd, STATEDIR_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	rc = fd < 0 ? err_errno(err, -errno, "cannot open %s/" STATEDIR_LOCK, path) : lock(fd, path, err);
+	if (rc == 0)
+		rc = write_holder(fd, path, err);
+	close(dir_fd);
+	if (rc < 0 && fd >= 0)
+		close(fd);
+	return rc < 0 ? rc : fd;
+}
