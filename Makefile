@@ -64,7 +64,7 @@ DEPS_daemon  := reactor api monitor tcp iscsi scsi lun store cluster base
 DEPS_cli     := base
 LIBS_base    := -lisal
 LIBS_cluster := -ljansson
-LIBS_store   := -laio
+LIBS_store   := -laio -ljansson
 LIBS_lun     := -ljansson
 LIBS_scsi    := -ljansson
 LIBS_iscsi   := -ljansson -lnettle
@@ -143,7 +143,7 @@ fuzz-replay: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f))) ## replay the committed fu
 	$(Q)tests/fuzz/run $^
 
 # Programs of the tests. The sanitizer runs use those of the release build: they test the daemon, not its clients.
-TOOLS := system/verify_io bench/load bench/sessions
+TOOLS := system/verify_io
 LIBS_system/verify_io := -liscsi
 TOOL_BIN := $(TOOLS:%=$(O)/tests/%)
 tools: $(TOOL_BIN) ## build the programs that the system tests and benchmarks use
