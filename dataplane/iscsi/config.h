@@ -15,6 +15,8 @@
 #include "err.h"
 #include "secret.h"
 
+#define ISCSI_LUN_MAX         16383 /* largest number of a LUN: flat addressing */
+#define ISCSI_R2TS_MAX        8     /* MaxOutstandingR2T we ever agree to */
 #define ISCSI_PORTAL_NAME_MAX 64
 #define ISCSI_ADDRESS_MAX     272 /* "host:port" or "[v6]:port", with NUL (redirects may name a host) */
 
@@ -43,8 +45,11 @@ struct iscsi_portal {
 };
 
 /* Negotiation limits of a target; see login.h for the result functions. Defaults in config.c, as a table. */
+enum iscsi_digest { /* mask of what we agree to; ANY: as the initiator prefers */
+	ISCSI_DIGEST_NONE = 1, ISCSI_DIGEST_CRC32C = 2, ISCSI_DIGEST_ANY = 3,
+};
 struct iscsi_target_params {
-	bool     header_digest_required, data_digest_required; /* default: digests as the initiator prefers */
+	uint8_t  header_digest, data_digest;                   /* enum iscsi_digest; CRC32C alone: required */
 	bool     initial_r2t, immediate_data;                  /* what we offer */
 	uint32_t max_recv_data_segment_bytes;                  /* ours, declared */
 	uint32_t max_burst_bytes, first_burst_bytes;

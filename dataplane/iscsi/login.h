@@ -28,6 +28,14 @@ struct iscsi_params {
 	bool     rdma_extensions; /* iSER, later */
 };
 
+enum iscsi_login_status { /* class << 8 | detail, RFC 7143 11.13.5 */
+#define LOGIN_STATUS(id, value, words) ISCSI_LOGIN_##id = value,
+#include "dataplane/iscsi/login_status.def"
+#undef LOGIN_STATUS
+};
+/* "authentication failure"; "unknown status" for others. */
+const char *iscsi_login_status_words(uint16_t status);
+
 enum iscsi_login_next {
 	ISCSI_LOGIN_REPLY,    /* send the response, wait for the next request */
 	ISCSI_LOGIN_HANDOVER, /* nothing to send: the target belongs to worker login->owner; pass the connection and the PDU on */
@@ -62,7 +70,9 @@ struct iscsi_login_facts {
 /* config: a reference is taken. worker: our own number (a target owned by another: HANDOVER). peer: copied. NULL: no memory. */
 struct iscsi_login *iscsi_login_new(struct iscsi_config *config, unsigned worker, const struct iscsi_peer *peer);
 void iscsi_login_free(struct iscsi_login *login);
-/* bhs: a whole Basic Header Segment (any opcode: others than Login are refused here); data: bhs_data_bytes(bhs) bytes. */
+/* bhs: a whole Basic Header Segment (any opcode: others than Login are refused here); data: bhs_data_bytes(bhs) bytes,
+ * not looked at when there are more than ISCSI_LOGIN_DATA_MAX or an additional header segment: such a PDU is refused by
+ * its header, so it need not be read first. */
 enum iscsi_login_next iscsi_login_step(struct iscsi_login *login, const uint8_t *bhs, const uint8_t *data,
 				       struct iscsi_login_response *ret_response);
 const struct iscsi_login_facts *iscsi_login_facts(const struct iscsi_login *login);
@@ -74,8 +84,8 @@ void iscsi_login_finish(struct iscsi_login *login, uint16_t status, uint16_t tsi
 			struct iscsi_login_response *ret_response);
 
 /* Full-feature text exchange (SendTargets, re-declared MaxRecvDataSegmentLength), same keys table. text: the whole request
- * text, assembled over C-bit PDUs. Returns the malloc'ed answer text (may be empty), NULL when out of memory;
- * *ret_reject is set (enum iscsi_reject) when the request is to be rejected instead. May change params->max_send_bytes. */
+ * text, assembled over C-bit PDUs. Returns the malloc'ed answer text (may be empty). NULL: to be rejected with *ret_reject
+ * (enum iscsi_reject), or out of memory when that is 0. May change params->max_send_bytes. */
 char *iscsi_text_answer(const struct iscsi_config *config, const struct iscsi_login_facts *session,
 			const struct iscsi_peer *peer, const char *text, size_t text_bytes, struct iscsi_params *params,
 			size_t *ret_len_bytes, uint8_t *ret_reject);
