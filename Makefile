@@ -143,7 +143,7 @@ fuzz-replay: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f))) ## replay the committed fu
 	$(Q)tests/fuzz/run $^
 
 # Programs of the tests. The sanitizer runs use those of the release build: they test the daemon, not its clients.
-TOOLS := system/verify_io
+TOOLS := system/verify_io bench/load bench/sessions
 LIBS_system/verify_io := -liscsi
 TOOL_BIN := $(TOOLS:%=$(O)/tests/%)
 tools: $(TOOL_BIN) ## build the programs that the system tests and benchmarks use
