@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/store/range_lock.h"
 #include "dataplane/store/store.h"
 #include "sgl.h"
 
@@ -22,6 +23,7 @@
 #define LUN_OBJECTS_MAX      65536
 #define LUN_NAME_MAX         64
 #define LUN_PARTS_INLINE     2
+#define LUN_IO_DRIVER_WORDS  208
 
 /* What is fixed at creation, or changed only by the administrator. Made from the "luns" member of the serve document. */
 struct lun_attributes {
@@ -71,13 +73,13 @@ struct lun_io {
 	enum lun_op op;
 	struct lun *lun;
 	uint64_t lba;
-	uint64_t blocks;          /* READ, WRITE: fit the list slice; UNMAP, WRITE_SAME, FLUSH: any */
+	uint64_t blocks;          /* READ, WRITE: fit the list slice; UNMAP, WRITE_SAME: any; FLUSH: 0: to the end */
 	struct sgl *data;         /* READ: filled in place; WRITE: source; WRITE_SAME: one block at data_offset */
 	uint32_t data_offset;     /* where in `data` the first block is */
 	bool fua;
 	void (*done)(struct lun_io *io, int result); /* reactor's thread; 0 or -errno: -ENOSPC, -EIO, -ENODATA (degraded) ... */
-	/* private */
-	uint64_t driver[160];
+	/* private; need not be initialised */
+	uint64_t driver[LUN_IO_DRIVER_WORDS];
 };
 
 /* The caller has checked lba + blocks against the capacity; beyond it the result is -ERANGE. WRITE_SAME with data NULL
@@ -99,12 +101,11 @@ struct lun_lock {
 	void (*granted)(struct lun_lock *lock); /* not called when lun_lock_take returned true */
 	struct mailbox *reply_to;
 	/* private */
-	struct list link;
-	struct mail mail;
-	uint64_t state[4];
+	struct range_lock range;
 };
 bool lun_lock_take(struct lun_lock *lock);    /* true: granted at once */
-void lun_lock_release(struct lun_lock *lock); /* also of a lock that waits: it is withdrawn (its mail may still be under
-						 way: release from the reactor that took it, and granted() is not called) */
+/* Also of a lock that waits: it is withdrawn and granted() is not called. On the reactor that took it; the lock's memory
+ * is free afterwards. */
+void lun_lock_release(struct lun_lock *lock);
 
 #endif

@@ -28,7 +28,10 @@ struct store;      /* a configured store: driver, parameters */
 struct store_object; /* an open object; shared by the reactors of a worker */
 struct store_ctx;  /* a reactor's submission context for every store: one io context, one eventfd, one batch */
 
-#define STORE_OBJECT_ID_MAX 128 /* bytes with NUL; [A-Za-z0-9._-] */
+#define STORE_OBJECT_ID_MAX 128 /* bytes with NUL; [A-Za-z0-9._-], not starting with a dot */
+#define STORE_IO_DRIVER_WORDS 30
+#define STORE_INLINE_NESTING 4
+#define STORE_CTX_MAX 128       /* contexts in one process at a time */
 
 struct store_io {
 	enum store_op op;
@@ -38,11 +41,13 @@ struct store_io {
 	const struct iovec *iov; /* elements aligned to SGL_ALIGN but for the first offset within; lives until done() */
 	unsigned iov_count;
 	bool fua;              /* WRITE: durable before done (RWF_DSYNC) */
+	bool keep_allocated;   /* UNMAP: the range reads as zero afterwards, but its space stays reserved; -EOPNOTSUPP
+				  where the medium cannot */
 	void (*done)(struct store_io *io, int result); /* the submitting reactor's thread; result 0 or -errno, never short */
 	/* private to the driver; no allocation per I/O */
 	struct list link;
 	struct offload_job job;
-	uint64_t driver[16];
+	uint64_t driver[STORE_IO_DRIVER_WORDS];
 };
 
 struct store_limits {
@@ -66,7 +71,8 @@ void store_get_limits(const struct store *store, struct store_limits *ret_limits
 
 /* -EEXIST when there is one. thin: sparse; otherwise space is reserved (fallocate). */
 int store_object_create(struct store *store, const char *object_id, uint64_t size_bytes, bool thin, struct err *err);
-int store_object_resize(struct store *store, const char *object_id, uint64_t size_bytes, struct err *err); /* grow only */
+/* Grow only: an object that is larger already stays as it is. thin: as for create, for the part that is new. */
+int store_object_resize(struct store *store, const char *object_id, uint64_t size_bytes, bool thin, struct err *err);
 int store_object_remove(struct store *store, const char *object_id, struct err *err); /* 0 also when absent */
 /* Bytes of the store really used by the object. */
 int store_object_allocated(struct store *store, const char *object_id, uint64_t *ret_bytes);
@@ -88,11 +94,15 @@ int store_object_grown(struct store_object *object, uint64_t size_bytes);
 /* From offset: whether it is mapped and for how many bytes the answer holds (SEEK_DATA/SEEK_HOLE). Blocking but short. */
 int store_object_extent(struct store_object *object, uint64_t offset_bytes, bool *ret_mapped, uint64_t *ret_len_bytes);
 
-/* reply_to: the reactor's mailbox, for completions that come from offload threads. depth: I/Os in flight at most. */
+/* reply_to: the reactor's mailbox, for completions that come from offload threads; it must be run until nothing is in
+ * flight. depth: I/Os in the kernel at most; more are queued. */
 struct store_ctx *store_ctx_new(unsigned depth, struct offload *pool, struct mailbox *reply_to, struct err *err);
 void store_ctx_free(struct store_ctx *ctx);
 int  store_ctx_fd(const struct store_ctx *ctx); /* readable when store_ctx_reap() has something to do */
-/* Queues; nothing reaches the kernel before store_ctx_flush() (or the batch is full). Errors come through done(). */
+/* A number below STORE_CTX_MAX that no other live context has: for per-reactor slots without atomics. */
+unsigned store_ctx_index(const struct store_ctx *ctx);
+/* Queues; nothing reaches the kernel before store_ctx_flush() (or the batch is full). Errors come through done().
+ * done() may run before this returns (memory, null), nested at most STORE_INLINE_NESTING deep; then it waits for reap. */
 void store_submit(struct store_ctx *ctx, struct store_io *io);
 void store_ctx_flush(struct store_ctx *ctx);     /* one io_submit for all that is queued */
 unsigned store_ctx_reap(struct store_ctx *ctx);  /* runs done() of what completed; returns how many */

@@ -1,0 +1,51 @@
+/*
+ * Shared and exclusive locks on ranges of a 64-bit space, first come, first served among overlapping ranges. Nobody
+ * blocks: a lock that must wait is granted later, on its taker's thread, through the mailbox.
+ *
+ * While nobody holds or wants an exclusive lock, taking a shared one is one atomic add and its range is not recorded.
+ * The price: an exclusive lock first waits until those anonymous shared ones are gone, whatever their range. Later
+ * shared locks are recorded and wait only where they overlap.
+ *
+ * Used by lun_lock_take() (COMPARE AND WRITE against WRITE) and by the file store (read-modify-write of sectors).
+ */
+#ifndef LUNETTE_STORE_RANGE_LOCK_H
+#define LUNETTE_STORE_RANGE_LOCK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+#include "mailbox.h"
+
+struct range_locks {
+	_Atomic uint64_t users; /* low half: anonymous shared locks; high half: exclusive locks held or wanted */
+	pthread_mutex_t lock;   /* guards the lists */
+	struct list held;       /* recorded locks that are granted */
+	struct list waiting;    /* oldest first */
+};
+
+struct range_grant;
+
+struct range_lock {
+	uint64_t first, count; /* count 0 overlaps nothing */
+	bool exclusive;
+	void (*granted)(struct range_lock *lock); /* on reply_to's thread; only when take returned false */
+	struct mailbox *reply_to;                 /* of the thread that takes and releases */
+	/* private */
+	uint8_t state; /* guarded by locks->lock */
+	struct list link;
+	struct range_locks *locks;
+	struct range_grant *grant;
+};
+
+void range_locks_init(struct range_locks *locks);
+void range_locks_fini(struct range_locks *locks); /* nobody holds or waits */
+
+/* True: granted at once; false: later, through granted(). */
+bool range_lock_take(struct range_locks *locks, struct range_lock *lock);
+/* Taker's thread. A lock that waits is withdrawn, granted() is not called. The lock's memory is free afterwards. */
+void range_lock_release(struct range_lock *lock);
+
+#endif
