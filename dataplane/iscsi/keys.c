@@ -366,8 +366,8 @@ static uint16_t take_pair(struct iscsi_keys *keys, enum iscsi_stage stage, const
 		return 0; /* its answer to a declaration of ours */
 	*ret_complaint = pair_complaint(keys, stage, id, pair, offers->value[id]);
 	if (*ret_complaint)
-		return key_table[id].type == ISCSI_TYPE_CHAP ? ISCSI_LOGIN_AUTHENTICATION_FAILURE :
-							      ISCSI_LOGIN_INITIATOR_ERROR;
+		return key_table[id].type == ISCSI_TYPE_CHAP || key_table[id].type == ISCSI_TYPE_AUTH ?
+			       ISCSI_LOGIN_AUTHENTICATION_FAILURE : ISCSI_LOGIN_INITIATOR_ERROR;
 	offers->value[id] = pair->value;
 	keys->seen |= key_bit(id);
 	if (!note_offer(keys, id, pair->value))
