@@ -119,6 +119,9 @@ $(O)/obj/%.o: %.c VERSION
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# the assembler reads it: no compiler writes this dependency
+$(O)/obj/api/contract.o: openapi/lunette.yaml
+
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 # ---------------------------------------------------------------- tests

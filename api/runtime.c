@@ -1,0 +1,243 @@
+/* What only the workers know: sessions, reservations, the state of a mapping. Asked by QUERY, changed by COMMAND. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/change.h"
+#include "api/handlers.h"
+#include "api/request.h"
+#include "api/service.h"
+
+static void ask(struct request *rq, enum message_kind kind, const char *what, void (*done)(struct worker_call *call))
+{
+	if (!workers_call(&rq->service->workers, kind, -1, what, done, rq))
+		answer_error(rq, 503, "out-of-memory", "There is no memory for this request now.");
+}
+
+/* The value of the first worker that knows; NULL: none does. Borrowed. */
+static json_t *first_value(const struct worker_call *call)
+{
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		if (call->reply[i].answered && call->reply[i].status == 0)
+			return call->reply[i].value;
+	return NULL;
+}
+
+static bool any_done(const struct worker_call *call)
+{
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		if (call->reply[i].answered && call->reply[i].status == 0)
+			return true;
+	return false;
+}
+
+static void audit(struct request *rq, int status, const char *code, const char *object)
+{
+	struct audit_origin origin;
+
+	audit_origin_of(rq, &origin);
+	audit_write(&rq->service->audit, &origin, status, code, object, NULL, NULL);
+	if (status < 300)
+		events_add(&rq->service->events, "admin", object, "%s by %s", origin.method, origin.actor);
+}
+
+/* --- LUNs --- */
+
+/* The stored LUN of the path, borrowed; NULL: answered 404. */
+static const json_t *lun_of(struct request *rq)
+{
+	struct config_ref ref = { CONFIG_LUN, request_param(rq, 0), NULL };
+	const json_t *lun = config_find(rq->service->config, &ref);
+
+	if (!lun)
+		answer_error(rq, 404, "no-such-lun", "There is no such lun.");
+	return lun;
+}
+
+static void ask_about_lun(struct request *rq, enum message_kind kind, const char *word,
+			  void (*done)(struct worker_call *call))
+{
+	char what[CHANNEL_TEXT_MAX];
+
+	snprintf(what, sizeof what, "%s:%s", word, request_param(rq, 0));
+	ask(rq, kind, what, done);
+}
+
+static void map_known(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	struct config_ref ref = { CONFIG_LUN, request_param(rq, 0), NULL };
+	const char *id = json_string_value(json_object_get(config_find(rq->service->config, &ref), "id"));
+	json_t *map = first_value(call);
+	char etag[80];
+
+	if (!map && id)
+		map = json_object_get(rq->service->maps, id);
+	if (map) {
+		etag_of(map, etag);
+		answer_json(rq, 200, json_incref(map), etag);
+	} else {
+		answer_error(rq, 404, "no-such-map", "The LUN has no map.");
+	}
+	worker_call_free(call);
+}
+
+void get_lun_map(struct request *rq)
+{
+	if (lun_of(rq))
+		ask_about_lun(rq, MSG_QUERY, "map", map_known);
+}
+
+static void reservations_known(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	json_t *value = first_value(call), *body;
+
+	body = json_is_object(value) ? json_copy(value) :
+				       json_pack("{s:i, s:n, s:[]}", "generation", 0, "reservation", "registrations");
+	json_object_set_new(body, "served", json_boolean(json_is_object(value)));
+	json_object_set(body, "unreachable", call->unreachable);
+	answer_json(rq, 200, body, NULL);
+	worker_call_free(call);
+}
+
+void get_reservations(struct request *rq)
+{
+	if (lun_of(rq))
+		ask_about_lun(rq, MSG_QUERY, "reservations", reservations_known);
+}
+
+static void reservations_cleared(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	char object[URI_SEGMENT_MAX + 16];
+	bool ok = any_done(call);
+
+	snprintf(object, sizeof object, "reservations:%s", request_param(rq, 0));
+	audit(rq, ok ? 204 : 409, ok ? "" : "lun-not-served", object);
+	if (ok)
+		answer_nothing(rq, 204);
+	else
+		answer_error(rq, 409, "lun-not-served", "No worker serves this LUN now: assign it to a target that is "
+							"served, then clear its reservations.");
+	worker_call_free(call);
+}
+
+void delete_reservations(struct request *rq)
+{
+	if (!lun_of(rq))
+		return;
+	if (rq->dry_run)
+		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
+	else
+		ask_about_lun(rq, MSG_COMMAND, "reservations-clear", reservations_cleared);
+}
+
+/* --- sessions --- */
+
+static int by_id(const void *a, const void *b)
+{
+	const char *x = json_string_value(json_object_get(*(json_t *const *)a, "id"));
+	const char *y = json_string_value(json_object_get(*(json_t *const *)b, "id"));
+
+	return strcmp(x, y);
+}
+
+static bool wanted(const struct request *rq, const json_t *session)
+{
+	const char *target = request_query(rq, "target");
+	const char *has = json_string_value(json_object_get(session, "target"));
+
+	return json_string_value(json_object_get(session, "id")) && (!target || (has && strcmp(has, target) == 0));
+}
+
+/* All sessions of all replies, sorted by id; new array. */
+static json_t *merged(const struct request *rq, const struct worker_call *call)
+{
+	json_t *items = json_array(), *session, **sorted;
+	size_t i, count = 0, n = 0;
+
+	for (unsigned w = 0; w < WORKERS_MAX; w++)
+		count += json_array_size(call->reply[w].value);
+	sorted = malloc((count + 1) * sizeof *sorted);
+	for (unsigned w = 0; w < WORKERS_MAX && sorted; w++)
+		json_array_foreach(call->reply[w].value, i, session) {
+			if (!wanted(rq, session))
+				continue;
+			json_object_set_new(session, "worker", json_integer(w));
+			sorted[n++] = session;
+		}
+	if (sorted)
+		qsort(sorted, n, sizeof *sorted, by_id);
+	for (i = 0; i < n; i++)
+		json_array_append(items, sorted[i]);
+	free(sorted);
+	return items;
+}
+
+static void sessions_known(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	json_t *items = merged(rq, call), *page = page_of(rq, items, "id", json_incref(call->unreachable));
+
+	json_decref(items);
+	if (page)
+		answer_json(rq, 200, page, NULL);
+	worker_call_free(call);
+}
+
+void list_sessions(struct request *rq)
+{
+	ask(rq, MSG_QUERY, "sessions", sessions_known);
+}
+
+static void session_known(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	json_t *items = merged(rq, call), *session, *found = NULL;
+	size_t i;
+
+	json_array_foreach(items, i, session)
+		if (strcmp(json_string_value(json_object_get(session, "id")), request_param(rq, 0)) == 0)
+			found = session;
+	if (found)
+		answer_json(rq, 200, json_incref(found), NULL);
+	else
+		answer_error(rq, 404, "no-such-session", "There is no such session.");
+	json_decref(items);
+	worker_call_free(call);
+}
+
+void get_session(struct request *rq)
+{
+	ask(rq, MSG_QUERY, "sessions", session_known);
+}
+
+static void logged_out(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	char object[URI_SEGMENT_MAX + 16];
+	bool ok = any_done(call);
+
+	snprintf(object, sizeof object, "session:%s", request_param(rq, 0));
+	audit(rq, ok ? 204 : 404, ok ? "" : "no-such-session", object);
+	if (ok)
+		answer_nothing(rq, 204);
+	else if (json_array_size(call->unreachable))
+		answer_error(rq, 503, "worker-unreachable", "A worker does not answer: try again.");
+	else
+		answer_error(rq, 404, "no-such-session", "There is no such session.");
+	worker_call_free(call);
+}
+
+void delete_session(struct request *rq)
+{
+	char what[CHANNEL_TEXT_MAX];
+
+	snprintf(what, sizeof what, "logout:%s", request_param(rq, 0));
+	if (rq->dry_run)
+		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
+	else
+		ask(rq, MSG_COMMAND, what, logged_out);
+}
