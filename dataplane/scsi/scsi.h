@@ -63,6 +63,7 @@ struct scsi_task {
 	uint16_t cdb_len_bytes;
 	uint8_t  attribute;      /* task attribute as in the iSCSI PDU: 0 untagged, 1 simple, 2 ordered, 3 head of queue, 4 ACA */
 	uint64_t tag;            /* initiator task tag, unique in the nexus */
+	uint32_t expected_bytes; /* Expected Data Transfer Length of a command that brings data; 0: unknown */
 	void (*done)(struct scsi_task *task);
 
 	/* set by begin */
@@ -100,12 +101,22 @@ void scsi_task_end(struct scsi_task *task);
  * (unexpected unsolicited data). Does not call done(). */
 void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
 
+/* What a command is counted as. */
+enum scsi_count {
+	SCSI_COUNT_OTHER, SCSI_COUNT_READ, SCSI_COUNT_WRITE, SCSI_COUNT_FLUSH, SCSI_COUNT_UNMAP, SCSI_COUNT_COMPARE,
+};
+enum scsi_count scsi_task_class(const struct scsi_task *task);
+bool scsi_task_medium_error(const struct scsi_task *task); /* its sense says that the store failed */
+void *scsi_task_user(const struct scsi_task *task);        /* scsi_lu_set_user() of its LU; NULL: none */
+
 /* --- logical units; manager thread unless said otherwise --- */
 
 /* What the SCSI layer needs from the worker. */
 struct scsi_services {
 	void *arg;
-	struct docstore *documents;  /* reservation/<lun> */
+	struct docstore *documents;  /* reservation/<lun id>; NULL: reservations live in this worker's memory only */
+	uint64_t daemon_epoch;       /* changes with each start of the daemon, not of a worker: what ends reservations
+					that were made without APTPL */
 	struct offload  *offload;
 	/* PREEMPT AND ABORT: abort all tasks on lu of each of the nexuses, then call done(done_arg) on the mailbox's thread. */
 	void (*abort_nexuses)(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
@@ -116,6 +127,9 @@ struct scsi_services {
 struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *services, struct err *err);
 void scsi_lu_free(struct scsi_lu *lu); /* no task, no nexus may refer to it */
 struct lun *scsi_lu_lun(const struct scsi_lu *lu);
+void scsi_lu_set_user(struct scsi_lu *lu, void *user); /* before tasks are begun */
+/* CLEAR TASK SET: UA 2F/00 to every nexus but `by` (may be NULL). Any thread. */
+void scsi_lu_commands_cleared(struct scsi_lu *lu, const struct scsi_nexus *by);
 void scsi_lu_capacity_changed(struct scsi_lu *lu); /* any thread: UA 2A/09 to every nexus */
 void scsi_lu_read_only_changed(struct scsi_lu *lu, bool read_only);
 /* LOGICAL UNIT RESET after its tasks are gone (SAM-5 6.3.3): releases RESERVE(6), mode pages to saved values, UA 29/03 to
@@ -152,8 +166,9 @@ struct scsi_nexus *scsi_nexus_new(uint64_t id, const struct scsi_port *port, str
 /* I_T nexus loss: releases RESERVE(6), PREVENT ALLOW. All its tasks have ended. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
 uint64_t scsi_nexus_id(const struct scsi_nexus *nexus);
-/* The mapping changed: UA 3F/0E on every LU that stays. Tasks on LUs that went away must have ended. */
-void scsi_nexus_set_inventory(struct scsi_nexus *nexus, struct scsi_inventory *inventory);
+/* The mapping changed: UA 3F/0E on every LU that stays. Tasks on LUs that went away must have ended. false: no memory,
+ * nothing changed; the caller drops the session. */
+bool scsi_nexus_set_inventory(struct scsi_nexus *nexus, struct scsi_inventory *inventory);
 /* TARGET WARM/COLD RESET, I_T nexus loss by reinstatement ...: asc_ascq 0x2900 to 0x2907 on every LU of the nexus. */
 void scsi_nexus_unit_attention(struct scsi_nexus *nexus, uint16_t asc_ascq);
 /* The LU that a LUN field addresses, or NULL. */

@@ -1,0 +1,79 @@
+/* The command table and its accessors; the rows are in commands.def. */
+#include "dataplane/scsi/internal.h"
+
+#define COMMAND(name, text, opcode, sa, len, access, dir, flags, at, width, relaxed_fn, prepare_fn, execute_fn, ...) \
+	ROW_##name,
+enum row {
+#include "dataplane/scsi/commands.def"
+	ROW_COUNT
+};
+#undef COMMAND
+
+#define COMMAND(name, text, opcode, sa, len, access, dir, flags, at, width, relaxed_fn, prepare_fn, execute_fn, ...) \
+	[ROW_##name] = { text, opcode, sa, len, access, dir, flags, at, width, { 0xff, __VA_ARGS__ },                 \
+			 relaxed_fn, prepare_fn, execute_fn },
+const struct scsi_command scsi_commands[] = {
+#include "dataplane/scsi/commands.def"
+};
+#undef COMMAND
+const unsigned scsi_command_count = ROW_COUNT;
+
+/* What the counters of a LUN call a command (include/counters.def); everything else is "other". */
+static const struct {
+	void (*execute)(struct scsi_task *task);
+	enum scsi_count count;
+} counted[] = {
+	{ scsi_read, SCSI_COUNT_READ },
+	{ scsi_write, SCSI_COUNT_WRITE },
+	{ scsi_write_verify, SCSI_COUNT_WRITE },
+	{ scsi_orwrite, SCSI_COUNT_WRITE },
+	{ scsi_synchronize_cache, SCSI_COUNT_FLUSH },
+	{ scsi_unmap, SCSI_COUNT_UNMAP },
+	{ scsi_write_same, SCSI_COUNT_UNMAP },
+	{ scsi_compare_and_write, SCSI_COUNT_COMPARE },
+};
+
+static uint8_t first_row[256];       /* by opcode: row + 1 of its first service action; 0: none */
+static uint8_t row_count[ROW_COUNT]; /* enum scsi_count */
+
+__attribute__((constructor)) static void index_rows(void)
+{
+	for (unsigned row = ROW_COUNT; row-- > 0;) {
+		first_row[scsi_commands[row].opcode] = (uint8_t)(row + 1);
+		for (unsigned i = 0; i < sizeof counted / sizeof counted[0]; i++)
+			if (scsi_commands[row].execute == counted[i].execute)
+				row_count[row] = (uint8_t)counted[i].count;
+	}
+}
+
+enum scsi_count scsi_task_class(const struct scsi_task *task)
+{
+	return task->command ? (enum scsi_count)row_count[task->command - scsi_commands] : SCSI_COUNT_OTHER;
+}
+
+const struct scsi_command *scsi_command_row(uint8_t opcode, int service_action)
+{
+	if (!first_row[opcode])
+		return NULL;
+	for (unsigned row = first_row[opcode] - 1u; row < ROW_COUNT; row++)
+		if (scsi_commands[row].opcode == opcode && scsi_commands[row].service_action == service_action)
+			return &scsi_commands[row];
+	return NULL;
+}
+
+const struct scsi_command *scsi_command_find(const uint8_t *cdb, bool *ret_opcode_known)
+{
+	uint8_t first = first_row[cdb[0]];
+
+	*ret_opcode_known = first != 0;
+	if (!first)
+		return NULL;
+	if (scsi_commands[first - 1].service_action == SCSI_SA_NONE)
+		return &scsi_commands[first - 1];
+	return scsi_command_row(cdb[0], cdb[1] & 0x1f);
+}
+
+bool scsi_command_exists(const struct scsi_command *command, const struct scsi_lu *lu)
+{
+	return !(command->flags & CMD_LBP) || (lu && lu->provisioned);
+}
