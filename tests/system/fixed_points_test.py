@@ -1,6 +1,7 @@
 """What others rely on, used exactly as the README shows it: curl, the options, the token file, the ready line."""
 import json
 import re
+import socket
 import stat
 import subprocess
 
@@ -94,10 +95,10 @@ def an_unknown_option_is_refused_with_one_line(env):
 def several_portals_of_both_families_answer(env):
     portals = [f"127.0.0.1:{process.free_port()}", f"127.0.0.1:{process.free_port()}"]
     if process.have_ipv6():
-        import socket
         portals.append(f"[::1]:{process.free_port(socket.AF_INET6)}")
     daemon = env.daemon(portals=portals)
-    daemon.serve("vol1")
+    names = ["default"] + [f"default{n}" for n in range(2, len(portals) + 1)]
+    daemon.serve("vol1", target_body={"portals": names})
     for portal in portals:
         shown = iscsi_ls(env, f"iscsi://{portal}", "-s")
         assert TARGET in shown and "Lun:0" in shown, (portal, shown)
