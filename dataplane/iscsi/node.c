@@ -1,0 +1,167 @@
+/* What the reactors of a worker share, and each reactor's part of it: pools, waiters, ticks. See iscsi.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "clock.h"
+#include "dataplane/iscsi/iscsi.h"
+#include "log.h"
+
+int iscsi_node_init(struct iscsi_node *node, unsigned worker, unsigned reactor_count)
+{
+	memset(node, 0, sizeof *node);
+	node->worker = worker;
+	node->reactor = calloc(reactor_count, sizeof(struct iscsi_reactor *));
+	if (!node->reactor)
+		return -ENOMEM;
+	node->reactor_count = reactor_count;
+	pthread_mutex_init(&node->lock, NULL);
+	for (unsigned i = 0; i < ISCSI_LUN_BUCKETS; i++) {
+		list_init(&node->luns[i]);
+		list_init(&node->targets[i]);
+	}
+	for (unsigned i = 0; i < ISCSI_SESSION_BUCKETS; i++)
+		list_init(&node->sessions[i]);
+	return 0;
+}
+
+void iscsi_node_fini(struct iscsi_node *node)
+{
+	iscsi_config_unref(node->config);
+	pthread_mutex_destroy(&node->lock);
+	free(node->reactor);
+}
+
+struct iscsi_config *iscsi_node_config(struct iscsi_node *node)
+{
+	struct iscsi_config *config;
+
+	pthread_mutex_lock(&node->lock);
+	config = iscsi_config_ref(node->config);
+	pthread_mutex_unlock(&node->lock);
+	return config;
+}
+
+static struct list *by_name(struct list *buckets, const char *name)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	while (*name)
+		hash = (hash ^ (uint8_t)*name++) * 16777619u;
+	return &buckets[hash % ISCSI_LUN_BUCKETS];
+}
+
+struct iscsi_lun *iscsi_node_find_lun(struct iscsi_node *node, const char *name)
+{
+	list_for_each(pos, by_name(node->luns, name)) {
+		struct iscsi_lun *lun = container_of(pos, struct iscsi_lun, link);
+
+		if (strcmp(lun_attributes(lun->lun)->name, name) == 0)
+			return lun;
+	}
+	return NULL;
+}
+
+void iscsi_node_add_lun(struct iscsi_node *node, struct iscsi_lun *lun)
+{
+	list_append(by_name(node->luns, lun_attributes(lun->lun)->name), &lun->link);
+}
+
+static struct iscsi_target_counters *target_counters(struct iscsi_node *node, const char *name)
+{
+	struct list *bucket = by_name(node->targets, name);
+	struct iscsi_target_counters *counters;
+
+	list_for_each(pos, bucket) {
+		counters = container_of(pos, struct iscsi_target_counters, link);
+		if (strcmp(counters->name, name) == 0)
+			return counters;
+	}
+	counters = calloc(1, sizeof *counters + node->reactor_count * sizeof counters->slot[0]);
+	if (!counters)
+		return NULL;
+	snprintf(counters->name, sizeof counters->name, "%s", name);
+	list_append(bucket, &counters->link);
+	return counters;
+}
+
+struct stats_slot *iscsi_target_stats(struct iscsi_reactor *reactor, const char *target_name)
+{
+	struct iscsi_node *node = reactor->node;
+	struct iscsi_target_counters *counters;
+	struct stats_slot *slot = NULL;
+
+	pthread_mutex_lock(&node->lock);
+	counters = target_counters(node, target_name);
+	if (counters) {
+		slot = counters->slot[reactor->index];
+		if (!slot)
+			slot = counters->slot[reactor->index] =
+				stats_claim(node->stats, STATS_TARGET, target_name, reactor->index);
+	}
+	pthread_mutex_unlock(&node->lock);
+	return slot;
+}
+
+int iscsi_reactor_init(struct iscsi_reactor *reactor, struct iscsi_node *node, unsigned index)
+{
+	void *tasks = mmap(NULL, ISCSI_TASKS_PER_REACTOR * sizeof(struct iscsi_task), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (tasks == MAP_FAILED)
+		return -ENOMEM;
+	reactor->tasks = tasks;
+	reactor->node = node;
+	reactor->index = index;
+	list_init(&reactor->free_tasks);
+	list_init(&reactor->connections);
+	list_init(&reactor->waiting);
+	list_init(&reactor->dead);
+	list_init(&reactor->aborts);
+	reactor->now_ns = clock_now_ns();
+	return 0;
+}
+
+void iscsi_reactor_fini(struct iscsi_reactor *reactor)
+{
+	munmap(reactor->tasks, ISCSI_TASKS_PER_REACTOR * sizeof(struct iscsi_task));
+}
+
+/* Offers what came back to those that wait, first come first served; the first that must wait again ends it. */
+static void wake_waiters(struct iscsi_reactor *reactor)
+{
+	struct list *node;
+
+	while (reactor->released && (node = list_take(&reactor->waiting))) {
+		struct iscsi_connection *connection = container_of(node, struct iscsi_connection, wait_link);
+
+		connection->waiting = false;
+		iscsi_connection_resume(connection);
+		if (connection->waiting) { /* back at the end of the queue: it was first, and stays so */
+			list_remove(&connection->wait_link);
+			list_prepend(&reactor->waiting, &connection->wait_link);
+			break;
+		}
+	}
+	reactor->released = false;
+}
+
+void iscsi_reactor_turn_end(struct iscsi_reactor *reactor)
+{
+	struct list *node;
+
+	if (reactor->check_aborts)
+		iscsi_abort_check(reactor);
+	if (reactor->released)
+		wake_waiters(reactor);
+	while ((node = list_take(&reactor->dead)))
+		iscsi_connection_free(container_of(node, struct iscsi_connection, reactor_link));
+}
+
+void iscsi_reactor_tick(struct iscsi_reactor *reactor)
+{
+	list_for_each_safe(node, &reactor->connections)
+		iscsi_connection_tick(container_of(node, struct iscsi_connection, reactor_link));
+}
