@@ -1,24 +1,26 @@
 /* What the worker sees of tasks and logical units: for its statistics and for task management. */
 #include "dataplane/scsi/internal.h"
 
+static const struct {
+	void (*execute)(struct scsi_task *task);
+	enum scsi_count count;
+} counted[] = { /* everything else is "other" */
+	{ scsi_read, SCSI_COUNT_READ },
+	{ scsi_write, SCSI_COUNT_WRITE },
+	{ scsi_write_verify, SCSI_COUNT_WRITE },
+	{ scsi_orwrite, SCSI_COUNT_WRITE },
+	{ scsi_synchronize_cache, SCSI_COUNT_FLUSH },
+	{ scsi_unmap, SCSI_COUNT_UNMAP },
+	{ scsi_write_same, SCSI_COUNT_UNMAP },
+	{ scsi_compare_and_write, SCSI_COUNT_COMPARE },
+};
+
 enum scsi_count scsi_task_class(const struct scsi_task *task)
 {
-	if (!task->command)
-		return SCSI_COUNT_OTHER;
-	switch (task->command->opcode) {
-	case 0x08: case 0x28: case 0x88: case 0xa8: /* READ */
-		return SCSI_COUNT_READ;
-	case 0x0a: case 0x2a: case 0x2e: case 0x8a: case 0x8e: case 0xaa: case 0xae: /* WRITE, WRITE AND VERIFY */
-		return SCSI_COUNT_WRITE;
-	case 0x35: case 0x91: /* SYNCHRONIZE CACHE */
-		return SCSI_COUNT_FLUSH;
-	case 0x41: case 0x42: case 0x93: /* WRITE SAME, UNMAP */
-		return SCSI_COUNT_UNMAP;
-	case 0x89: /* COMPARE AND WRITE */
-		return SCSI_COUNT_COMPARE;
-	default:
-		return SCSI_COUNT_OTHER;
-	}
+	for (unsigned i = 0; task->command && i < sizeof counted / sizeof counted[0]; i++)
+		if (counted[i].execute == task->command->execute)
+			return counted[i].count;
+	return SCSI_COUNT_OTHER;
 }
 
 bool scsi_task_medium_error(const struct scsi_task *task)

@@ -18,37 +18,12 @@ const struct scsi_command scsi_commands[] = {
 #undef COMMAND
 const unsigned scsi_command_count = ROW_COUNT;
 
-/* What the counters of a LUN call a command (include/counters.def); everything else is "other". */
-static const struct {
-	void (*execute)(struct scsi_task *task);
-	enum scsi_count count;
-} counted[] = {
-	{ scsi_read, SCSI_COUNT_READ },
-	{ scsi_write, SCSI_COUNT_WRITE },
-	{ scsi_write_verify, SCSI_COUNT_WRITE },
-	{ scsi_orwrite, SCSI_COUNT_WRITE },
-	{ scsi_synchronize_cache, SCSI_COUNT_FLUSH },
-	{ scsi_unmap, SCSI_COUNT_UNMAP },
-	{ scsi_write_same, SCSI_COUNT_UNMAP },
-	{ scsi_compare_and_write, SCSI_COUNT_COMPARE },
-};
-
-static uint8_t first_row[256];       /* by opcode: row + 1 of its first service action; 0: none */
-static uint8_t row_count[ROW_COUNT]; /* enum scsi_count */
+static uint8_t first_row[256]; /* by opcode: row + 1 of its first service action; 0: none */
 
 __attribute__((constructor)) static void index_rows(void)
 {
-	for (unsigned row = ROW_COUNT; row-- > 0;) {
+	for (unsigned row = ROW_COUNT; row-- > 0;)
 		first_row[scsi_commands[row].opcode] = (uint8_t)(row + 1);
-		for (unsigned i = 0; i < sizeof counted / sizeof counted[0]; i++)
-			if (scsi_commands[row].execute == counted[i].execute)
-				row_count[row] = (uint8_t)counted[i].count;
-	}
-}
-
-enum scsi_count scsi_task_class(const struct scsi_task *task)
-{
-	return task->command ? (enum scsi_count)row_count[task->command - scsi_commands] : SCSI_COUNT_OTHER;
 }
 
 const struct scsi_command *scsi_command_row(uint8_t opcode, int service_action)

@@ -261,16 +261,3 @@ void scsi_task_end(struct scsi_task *task)
 	(void)task;
 	assert(!task->lock.lun && task->scratch.owner == SGL_NOBODY);
 }
-
-bool scsi_task_medium_error(const struct scsi_task *task)
-{
-	uint8_t key = task->sense[task->sense[0] >= 0x72 ? 1 : 2] & 0x0f;
-
-	return task->status == SCSI_CHECK_CONDITION && task->sense_len_bytes &&
-	       (key == KEY_MEDIUM_ERROR || key == KEY_HARDWARE_ERROR);
-}
-
-void *scsi_task_user(const struct scsi_task *task)
-{
-	return task->itl ? task->itl->lu->user : NULL;
-}
