@@ -11,7 +11,7 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS   10000
-#define BACKOFF_QUICK_MS 2000  /* a shorter life is a quick death */
+#define BACKOFF_QUICK_MS 1000  /* a shorter life is a quick death */
 #define BACKOFF_GOOD_MS  30000 /* a life this long clears the record */
 
 struct backoff {
