@@ -123,6 +123,7 @@ static void listen_on(struct worker *worker, const struct msg_LISTEN *listen)
 {
 	struct worker_portal *entry = keep_portal(worker, listen);
 
+	fcntl(listen->fd, F_SETFL, fcntl(listen->fd, F_GETFL) | O_NONBLOCK);
 	if (!entry || worker->drain_deadline_ns) {
 		close(listen->fd);
 	} else if (worker->reactors) {
