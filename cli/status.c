@@ -152,7 +152,8 @@ static void print_luns(json_t *part[PARTS])
 		json_object_set_new(lun, "served_as", json_string(served ? served : "?"));
 		free(served);
 	}
-	print_table("LUNs", items_of(part[LUNS]), "NAME=name SIZE=size_bytes:size STORE=store STATE=status.state READ-ONLY=read_only SERVED-AS=served_as");
+	print_table("LUNs", items_of(part[LUNS]),
+		    "NAME=name SIZE=size_bytes:size STORE=store STATE=status.state READ-ONLY=read_only SERVED-AS=served_as");
 }
 
 static void print_running(const json_t *operations)
