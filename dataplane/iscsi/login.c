@@ -332,7 +332,7 @@ static bool belongs_elsewhere(struct iscsi_login *login)
 /* The target of a first request that is continued (C=1), when its name is there already. */
 static void find_target_early(struct iscsi_login *login)
 {
-	const char *at = login->in.bytes, *end = at + login->in.len_bytes;
+	const char *at = login->in.bytes, *end = at ? at + login->in.len_bytes : NULL;
 	struct iscsi_pair pair;
 
 	while (at < end && iscsi_pair_next(&at, end, &pair))
@@ -478,6 +478,11 @@ static uint16_t consider_transit(struct iscsi_login *login, uint8_t nsg, bool *r
 	return nsg == ISCSI_STAGE_FULL_FEATURE ? may_enter_full_feature(login) : 0;
 }
 
+static const void *unsent_answer(const struct iscsi_login *login)
+{
+	return login->out.bytes ? login->out.bytes + login->out_sent : NULL;
+}
+
 /* Hands out the next piece of the answer; stage transit goes with the last one. */
 static enum iscsi_login_next answer(struct iscsi_login *login, struct iscsi_login_response *ret_response)
 {
@@ -502,7 +507,7 @@ static enum iscsi_login_next answer(struct iscsi_login *login, struct iscsi_logi
 		flags |= LOGIN_FLAG_TRANSIT | nsg;
 		login->stage = nsg;
 	}
-	make_response(login, flags, ISCSI_LOGIN_SUCCESS, login->out.bytes + login->out_sent, now, ret_response);
+	make_response(login, flags, ISCSI_LOGIN_SUCCESS, unsent_answer(login), now, ret_response);
 	login->out_sent += now;
 	return ISCSI_LOGIN_REPLY;
 }
@@ -574,6 +579,6 @@ void iscsi_login_finish(struct iscsi_login *login, uint16_t status, uint16_t tsi
 		return;
 	}
 	login->facts.tsih = tsih;
-	make_response(login, flags, ISCSI_LOGIN_SUCCESS, login->out.bytes + login->out_sent,
-		      login->out.len_bytes - login->out_sent, ret_response);
+	make_response(login, flags, ISCSI_LOGIN_SUCCESS, unsent_answer(login), login->out.len_bytes - login->out_sent,
+		      ret_response);
 }

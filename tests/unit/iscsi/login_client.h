@@ -145,7 +145,7 @@ static inline const char *client_value(const struct client *client, const char *
 {
 	static char ring[4][9000];
 	static unsigned next;
-	const char *at = (const char *)client->response.data, *end = at + client->response.data_bytes;
+	const char *at = (const char *)client->response.data, *end = at ? at + client->response.data_bytes : NULL;
 	size_t len = strlen(key);
 
 	for (; at < end; at += strnlen(at, (size_t)(end - at)) + 1) {
