@@ -9,8 +9,10 @@
 
 #include "clock.h"
 #include "dataplane/iscsi/iscsi.h"
+#include "log.h"
 
 #define ASC_UNEXPECTED_UNSOLICITED_DATA 0x0c0c
+#define ASC_PROTOCOL_SERVICE_CRC_ERROR  0x4705
 #define KEY_ABORTED_COMMAND             0x0b
 #define LATE_DATA_NS                    (30 * NS_PER_S) /* Data-Out of aborted tasks may still come so long */
 
@@ -269,7 +271,8 @@ static void progress(struct iscsi_task *task)
 	if (task->unsolicited_open)
 		return;
 	if (task->finished_early) {
-		respond(task);
+		if (task->r2ts_active == 0)
+			respond(task);
 		return;
 	}
 	if (task->received_bytes < task->wanted_bytes) {
@@ -421,6 +424,28 @@ static enum iscsi_receive stray_data(struct iscsi_connection *connection, const 
 	return bad_data(connection, why);
 }
 
+/* A DataSN out of sequence means that a PDU was lost: the command fails, the connection lives (RFC 7143 7.8). What is
+ * still owed of its data is taken and discarded. */
+static void data_lost(struct iscsi_task *task)
+{
+	if (task->finished_early)
+		return;
+	stats_add(task->session->reactor->stats, STAT_protocol_errors, 1);
+	log_limited(LOG_NOTICE, "write failed, DataSN out of sequence initiator=%s target=%s",
+		    log_quoted(task->session->initiator_name), task->session->target_name);
+	scsi_task_fail(&task->scsi, KEY_ABORTED_COMMAND, ASC_PROTOCOL_SERVICE_CRC_ERROR);
+	task->finished_early = true;
+}
+
+static enum iscsi_receive receive_data(struct iscsi_connection *connection, struct iscsi_task *task, uint32_t offset)
+{
+	bool wanted = !task->finished_early && offset < task->wanted_bytes;
+
+	connection->receiving = task;
+	connection->mover->sink = (struct iscsi_sink){ wanted ? &task->scsi.data : NULL, offset };
+	return ISCSI_RECEIVE_OK;
+}
+
 static enum iscsi_receive unsolicited_header(struct iscsi_connection *connection, const uint8_t *bhs)
 {
 	struct iscsi_task *task = iscsi_task_find(connection->session, bhs_itt(bhs));
@@ -430,17 +455,14 @@ static enum iscsi_receive unsolicited_header(struct iscsi_connection *connection
 		return stray_data(connection, "unsolicited Data-Out for no task");
 	if (task->state != ISCSI_TASK_RECEIVING || !task->unsolicited_open)
 		return bad_data(connection, "unsolicited Data-Out that is not expected");
-	if (bhs_datasn(bhs) != task->unsolicited_datasn || bhs_buffer_offset(bhs) != task->received_bytes)
-		return bad_data(connection, "unsolicited Data-Out out of order");
 	if (bhs_data_bytes(bhs) > first_burst || task->received_bytes > first_burst - bhs_data_bytes(bhs) ||
 	    task->received_bytes + bhs_data_bytes(bhs) > task->edtl)
 		return bad_data(connection, "unsolicited data beyond FirstBurstLength");
-	task->unsolicited_datasn++;
-	connection->receiving = task;
-	connection->mover->sink =
-		(struct iscsi_sink){ task->wanted_bytes > task->received_bytes ? &task->scsi.data : NULL,
-				     task->received_bytes };
-	return ISCSI_RECEIVE_OK;
+	if (bhs_datasn(bhs) != task->unsolicited_datasn++)
+		data_lost(task);
+	else if (bhs_buffer_offset(bhs) != task->received_bytes && !task->finished_early)
+		return bad_data(connection, "unsolicited Data-Out out of order");
+	return receive_data(connection, task, task->received_bytes);
 }
 
 static enum iscsi_receive solicited_header(struct iscsi_connection *connection, const uint8_t *bhs)
@@ -452,16 +474,15 @@ static enum iscsi_receive solicited_header(struct iscsi_connection *connection, 
 		return stray_data(connection, "Data-Out for an unknown Target Transfer Tag");
 	if (r2t->task->scsi.aborted)
 		return stray_data(connection, "Data-Out for an aborted task");
-	if (bhs_datasn(bhs) != r2t->next_datasn || bhs_buffer_offset(bhs) != r2t->offset + r2t->received_bytes)
-		return bad_data(connection, "Data-Out out of order");
 	if (n > r2t->len_bytes - r2t->received_bytes)
 		return bad_data(connection, "Data-Out beyond the R2T");
-	if (bhs_final(bhs) != (r2t->received_bytes + n == r2t->len_bytes))
+	if (bhs_datasn(bhs) != r2t->next_datasn++)
+		data_lost(r2t->task);
+	if (!r2t->task->finished_early && bhs_buffer_offset(bhs) != r2t->offset + r2t->received_bytes)
+		return bad_data(connection, "Data-Out out of order");
+	if (!r2t->task->finished_early && bhs_final(bhs) != (r2t->received_bytes + n == r2t->len_bytes))
 		return bad_data(connection, "Data-Out with a wrong final bit");
-	r2t->next_datasn++;
-	connection->receiving = r2t->task;
-	connection->mover->sink = (struct iscsi_sink){ &r2t->task->scsi.data, r2t->offset + r2t->received_bytes };
-	return ISCSI_RECEIVE_OK;
+	return receive_data(connection, r2t->task, r2t->offset + r2t->received_bytes);
 }
 
 enum iscsi_receive iscsi_data_out_header(struct iscsi_connection *connection, const uint8_t *bhs)
@@ -495,7 +516,7 @@ enum iscsi_receive iscsi_data_out_done(struct iscsi_connection *connection)
 	}
 	r2t = &task->r2t[bhs_ttt(bhs) & 7];
 	r2t->received_bytes += n;
-	if (r2t->received_bytes == r2t->len_bytes)
+	if (bhs_final(bhs))
 		iscsi_data_arrived(r2t);
 	return ISCSI_RECEIVE_OK;
 }

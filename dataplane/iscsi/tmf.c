@@ -130,14 +130,16 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 	connection->holds++;
 }
 
-/* A task that has not come yet is aborted by taking its CmdSN out of the sequence (RFC 7143 11.5.5); one that is neither
+/* A task whose response is on its way has ended. One that has not come yet is aborted by taking its CmdSN out of the sequence (RFC 7143 11.5.5); one that is neither
  * here nor to come does not exist (any more). */
 static void abort_task(struct iscsi_connection *connection, struct scsi_lu *lu)
 {
 	struct iscsi_session *session = connection->session;
 	const uint8_t *bhs = connection->bhs;
+	struct iscsi_task *task = iscsi_task_find(session, bhs_rtt(bhs));
 
-	if (iscsi_task_find(session, bhs_rtt(bhs))) {
+	if (task && task->state != ISCSI_TASK_RESPONDING) {
+		iscsi_task_abort(task); /* now: it must not be answered before we are */
 		start(connection, ABORT_TASK, lu);
 		return;
 	}
