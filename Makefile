@@ -176,14 +176,18 @@ clang: ## build everything and run the unit tests with clang
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CC=clang O=build/clang all tools unit
 
 # ---------------------------------------------------------------- lint
-.PHONY: lint check-includes check-headers check-style
-lint: check-includes check-headers check-style ## every check of the sources that is not a test
+.PHONY: lint check-includes check-headers check-style check-docs docs
+lint: check-includes check-headers check-style check-docs ## every check of the sources that is not a test
 check-includes: ## includes point one way, as DEPS_x say
 	$(Q)tests/lint/includes $(foreach f,$(FOLDERS),$(f)=$(DIR_$(f))=$(subst $() ,$(comma),$(strip $(DEPS_$(f)))))
 comma := ,
 check-headers: $(patsubst %.h,$(O)/headers/%.ok,$(wildcard include/*.h $(foreach f,$(FOLDERS),$(DIR_$(f))/*.h))) ## each header compiles alone
 $(O)/headers/%.ok: %.h
 	$(Q)mkdir -p $(@D) && printf '#include "%s"\n' $< | $(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) -Wno-unused-function -fsyntax-only -x c - && touch $@
+check-docs: ## docs/configuration.md is what cluster/fields.def says
+	$(Q)packaging/configuration-doc --check
+docs: ## write docs/configuration.md from cluster/fields.def
+	$(Q)packaging/configuration-doc
 check-style: ## lengths of functions, files and lines; left-over notes
 	$(Q)tests/lint/style
 
