@@ -158,6 +158,11 @@ struct mailbox *store_ctx_mailbox(const struct store_ctx *ctx)
 	return ctx->reply_to;
 }
 
+void store_ctx_enter(struct store_ctx *ctx)
+{
+	ctx->in_flight++;
+}
+
 /* Makes the descriptor readable, so that reap is called. */
 static void kick(struct store_ctx *ctx)
 {

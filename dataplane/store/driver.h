@@ -89,6 +89,8 @@ void store_complete_inline(struct store_ctx *ctx, struct store_io *io, int resul
 void store_aio_queue(struct store_ctx *ctx, struct store_io *io);
 /* aio->ctx must be set. work() gets the I/O and returns the result. */
 void store_offload(struct store_ctx *ctx, struct store_io *io, int (*work)(struct store_io *io));
+/* An I/O that was completed is in flight once more (a wrapping driver withholds the completion). */
+void store_ctx_enter(struct store_ctx *ctx);
 struct mailbox *store_ctx_mailbox(const struct store_ctx *ctx);
 
 #endif
