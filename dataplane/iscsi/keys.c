@@ -9,19 +9,21 @@
 #include "log.h"
 
 /* Short words for the columns of keys.def. */
-enum { I = ISCSI_KEY_FROM_INITIATOR, T = ISCSI_KEY_FROM_TARGET };
+enum { I = ISCSI_KEY_FROM_INITIATOR, T = ISCSI_KEY_FROM_TARGET, B = I | T };
 enum { S = 1 << ISCSI_STAGE_SECURITY, O = 1 << ISCSI_STAGE_OPERATIONAL, F = 1 << ISCSI_STAGE_FULL_FEATURE };
-enum { DISCOVERY_IRRELEVANT = 1, REPEATABLE = 2, EMPTY = 4 };
+enum { D = 1, R = 2, E = 4 };
+#define M ((1 << 24) - 1)
 
 static const struct iscsi_key key_table[ISCSI_KEY_COUNT] = {
 #define KEY(id, wire_name, key_type, from, when, flags, first, least, most, own, list)                         \
 	[ISCSI_KEY_##id] = { .name = wire_name, .type = ISCSI_TYPE_##key_type, .senders = from, .stages = when, \
-			     .discovery_irrelevant = (flags) & DISCOVERY_IRRELEVANT,                           \
-			     .repeatable = (flags) & REPEATABLE, .may_be_empty = (flags) & EMPTY,              \
+			     .discovery_irrelevant = (flags) & D,                           \
+			     .repeatable = (flags) & R, .may_be_empty = (flags) & E,              \
 			     .initial = first, .min = least, .max = most, .ours = own, .choices = list },
 #include "dataplane/iscsi/keys.def"
 #undef KEY
 };
+#undef M
 _Static_assert(ISCSI_KEY_COUNT <= 64, "iscsi_keys.seen has a bit per key");
 
 const struct iscsi_key *iscsi_key_get(enum iscsi_key_id id)
@@ -386,13 +388,14 @@ static bool is_padding(const char *at, const char *end)
 uint16_t iscsi_keys_parse(struct iscsi_keys *keys, enum iscsi_stage stage, const char *text, size_t len_bytes,
 			  struct iscsi_offers *ret_offers, char *ret_reason, size_t reason_bytes)
 {
-	const char *at = text, *end = text + len_bytes, *complaint = NULL;
+	const char *at = text, *end, *complaint = NULL;
 	struct iscsi_pair pair;
 	uint16_t status;
 
 	*ret_offers = (struct iscsi_offers){ 0 };
 	if (len_bytes == 0)
 		return 0;
+	end = text + len_bytes;
 	while (iscsi_pair_next(&at, end, &pair)) {
 		status = take_pair(keys, stage, &pair, ret_offers, &complaint);
 		if (status) {
@@ -509,7 +512,7 @@ static void answer_key(const struct iscsi_keys *keys, enum iscsi_key_id id, stru
 
 void iscsi_keys_answer(const struct iscsi_keys *keys, const char *text, size_t len_bytes, struct iscsi_text *answer)
 {
-	const char *at = text, *end = text + len_bytes;
+	const char *at = text, *end = len_bytes ? text + len_bytes : text;
 	char name[ISCSI_KEY_NAME_MAX + 1];
 	uint64_t answered = 0;
 	struct iscsi_pair pair;

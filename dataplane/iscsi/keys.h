@@ -87,8 +87,9 @@ struct iscsi_offers {
 	const char *value[ISCSI_KEY_COUNT];
 };
 
-/* Checks a whole text of the initiator for this stage and notes its offers. 0, or a login status (login_status.def) with
- * the reason for the log line, peer-chosen bytes quoted. In the full feature phase any refusal is a protocol error. */
+/* Checks a whole text of the initiator (NULL when empty) for this stage and notes its offers. 0, or a login status
+ * (login_status.def) with the reason for the log line, peer-chosen bytes quoted. In the full feature phase any refusal
+ * is a protocol error. */
 uint16_t iscsi_keys_parse(struct iscsi_keys *keys, enum iscsi_stage stage, const char *text, size_t len_bytes,
 			  struct iscsi_offers *ret_offers, char *ret_reason, size_t reason_bytes);
 /* Applies the result functions to the offers of this text. keys->discovery must be known by now. */

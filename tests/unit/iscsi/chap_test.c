@@ -17,7 +17,7 @@ enum encoding { LOWER, UPPER, UPPER_PREFIX, BASE64 };
 static const char *encoded(const uint8_t *bytes, size_t len, enum encoding encoding)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	static char text[4096];
+	static char text[80];
 	char *to = text + sprintf(text, "%s", encoding == BASE64 ? "0b" : encoding == UPPER_PREFIX ? "0X" : "0x");
 
 	if (encoding != BASE64) {
