@@ -74,7 +74,7 @@ bool sgl_alloc(struct sgl_pool *pool, struct sgl *list, uint32_t len_bytes, enum
 	unsigned count = small ? len_bytes > 0 : (len_bytes + SGL_LARGE_BYTES - 1) / SGL_LARGE_BYTES;
 	uint32_t left = len_bytes;
 
-	if (count > SGL_ELEMENTS || (!small && count > pool->large.free_count))
+	if (len_bytes > SGL_BYTES_MAX || (!small && count > pool->large.free_count))
 		return false;
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t n = left < SGL_LARGE_BYTES ? left : SGL_LARGE_BYTES;
