@@ -88,7 +88,7 @@ enum config_type {
 };
 
 enum config_flags {
-	F_REQUIRED  = 1,  /* must be in a body that creates */
+	F_REQUIRED  = 1,  /* must be in the body */
 	F_IMMUTABLE = 2,  /* fixed at creation; absent in a later PUT: as it is */
 	F_SERVER    = 4,  /* the server decides; in a body only with the value it has (so that GET, edit, PUT works) */
 	F_SECRET    = 8,  /* goes to the document `secrets`, never comes back */
@@ -96,6 +96,7 @@ enum config_flags {
 	F_INTERNAL  = 32, /* never shown and never accepted */
 	F_OPTIONAL  = 64, /* no default: absent is a value */
 	F_GROW      = 128, /* may become larger, never smaller */
+	F_IGNORED   = 256, /* in a body without meaning: a GET shows it, a later PUT may bring it back stale */
 };
 
 struct config_field {
