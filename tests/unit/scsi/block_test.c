@@ -468,7 +468,7 @@ static void errors_of_the_store_become_sense(void **state)
 	world_fini(&world);
 	world_init(&world, &(struct world_options){
 				   .store_kind = "fault",
-				   .store_params = "{\"inner\": {\"kind\": \"memory\"}, \"rules\": [{\"op\": \"read\", \"error\": \"EIO\"}]}" });
+				   .store_params = "{\"inner\": {\"kind\": \"memory\"}, \"rules\": [{\"op\": \"read\", \"count\": 0, \"error\": \"EIO\"}]}" });
 	send_block(0, 0x88, 0, 0, 1, NULL, 0);
 	expect_sense(KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR);
 	assert_int_equal(outcome.data_in_bytes, 0);
