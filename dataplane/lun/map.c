@@ -274,6 +274,10 @@ json_t *lun_map_plan(const json_t *old, const char *lun_id, uint64_t size_bytes,
 		json_decref(objects);
 	if (!map)
 		err_errno(err, -ENOMEM, "cannot plan the mapping");
+	if (map && !lun_map_valid(map, err)) { /* a new id is that of an old object */
+		json_decref(map);
+		return NULL;
+	}
 	return map;
 }
 
