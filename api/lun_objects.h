@@ -16,8 +16,12 @@
 int lun_objects_commit(struct docstore *store, const char *state_dir, const struct config_request *request, bool dry_run,
 		       struct config_result *ret, uint64_t *ret_version, struct problem *problem, struct err *err);
 
-/* Removes objects in the configured stores that no map of a LUN names and that are older than age_s; and map/<id> and
- * reservation/<id> of LUNs that are gone. How many objects were removed; negative errno with *err. */
+/*
+ * Housekeeping; waits until no commit of this process is under way. Removes objects in the configured stores that no map of
+ * a configured LUN names and that are older than age_s (LU-7); map/<id> and reservation/<id> of LUNs that are gone; CHAP
+ * secrets that nobody refers to (secrets.h). Completes a grow that was cut off between its two documents.
+ * How many objects were removed; negative errno with *err: nothing is removed when not everything that is in use is known.
+ */
 int lun_objects_reap(struct docstore *store, const char *state_dir, unsigned age_s, struct err *err);
 
 #endif

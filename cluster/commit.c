@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "clock.h"
 #include "cluster/secrets.h"
 #include "log.h"
 
@@ -180,4 +181,36 @@ int config_commit(struct docstore *store, const struct config_request *request, 
 	json_decref(commit.added);
 	explicit_bzero(&commit.draws, sizeof commit.draws);
 	return rc;
+}
+
+struct sweep {
+	const json_t *config;
+	uint64_t age_ms;
+	int removed;
+};
+
+static int sweep_secrets(json_t **content, uint64_t version, void *arg, struct err *err)
+{
+	struct sweep *sweep = arg;
+
+	(void)version;
+	sweep->removed = secrets_sweep(*content, sweep->config, clock_wall_ms(), sweep->age_ms);
+	if (sweep->removed < 0)
+		return err_set(err, sweep->removed, "out of memory");
+	return sweep->removed == 0;
+}
+
+int config_sweep_secrets(struct docstore *store, uint64_t age_ms, struct err *err)
+{
+	struct sweep sweep = { .age_ms = age_ms };
+	json_t *config;
+	uint64_t version;
+	int rc = docstore_load(store, CONFIG_DOCUMENT, &config, &version, err);
+
+	if (rc < 0)
+		return rc;
+	sweep.config = config;
+	rc = docstore_update(store, SECRETS_DOCUMENT, sweep_secrets, &sweep, NULL, err);
+	json_decref(config);
+	return rc < 0 ? rc : sweep.removed;
 }

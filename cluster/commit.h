@@ -39,4 +39,8 @@ struct commit_hooks {
 int config_commit(struct docstore *store, const struct config_request *request, const struct commit_hooks *hooks,
 		  bool dry_run, struct config_result *ret, uint64_t *ret_version, struct problem *problem, struct err *err);
 
+/* Blocking. Removes CHAP secrets that `config` does not refer to and that are older than age_ms: what crashes between the two
+ * documents left. How many; negative errno with *err. */
+int config_sweep_secrets(struct docstore *store, uint64_t age_ms, struct err *err);
+
 #endif
