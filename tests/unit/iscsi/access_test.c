@@ -4,7 +4,7 @@
 
 #define SERVE                                                                                                  \
 	"{'portals':{'default':{'address':'[::]:3260'},'second':{'address':'0.0.0.0:3261'}},"                  \
-	"'groups':{'esx':{'initiators':['iqn.1998-01.com.vmware:a','iqn.1998-01.com.vmware:b']},"              \
+	"'groups':{'esx':{'initiators':['iqn.1998-01.com.vmware:a','iqn.1998-01.com.vmware:b','iqn.2000-01.x:both']}," \
 	"          'backup':{'initiators':['iqn.1998-01.com.vmware:b','eui.02004567A425678D']}},"              \
 	"'targets':{"                                                                                          \
 	"'bare':{'luns':{'0':{'lun':'v0'},'1':{'lun':'v1','read_only':true}}},"                                \
@@ -16,7 +16,7 @@
 	"  'initiators':{'iqn.2000-01.x:named':{'luns':[1,2]},"                                                \
 	"    'iqn.2000-01.x:free':{'auth':{}},'iqn.2000-01.x:free2':{'auth':{'chap':{}}},"                     \
 	"    'iqn.2000-01.x:own':{'auth':{'chap':{'user':'own','secret':'secretofown0001'}}},"                 \
-	"    'iqn.2000-01.x:none':{'luns':[]},"                                                                \
+	"    'iqn.2000-01.x:none':{'luns':[]},'iqn.2000-01.x:both':{'luns':[0]},"                              \
 	"    'iqn.1998-01.com.vmware:b':{'luns':[3],'read_only':true}},"                                       \
 	"  'groups':{'esx':{'luns':[0,3],'read_only':true},'backup':{'luns':[3,10]},'gone':{}},"               \
 	"  'luns':{'10':{'lun':'v10'},'0':{'lun':'v0'},'1':{'lun':'v1'},'2':{'lun':'v2','read_only':true},'3':{'lun':'v3'}}}," \
@@ -133,6 +133,8 @@ static void an_initiator_sees_the_union_of_its_entries(void **state)
 	assert_string_equal(luns_text("ruled", "iqn.2000-01.x:own"), "0 1 2r 3 10");
 	assert_string_equal(luns_text("ruled", "iqn.2000-01.x:none"), "");
 	assert_string_equal(luns_text("ruled", "iqn.1998-01.com.vmware:a"), "0r 3r");
+	/* read-only in the later entry alone */
+	assert_string_equal(luns_text("ruled", "iqn.2000-01.x:both"), "0 3r");
 	/* own entry, esx and backup; LUN 3 is read-only in two entries of three */
 	assert_string_equal(luns_text("ruled", "iqn.1998-01.com.vmware:b"), "0r 3 10");
 	assert_string_equal(luns_text("ruled", ANYBODY), "");

@@ -283,6 +283,25 @@ static void a_wrong_response_is_refused(void **state) /* B032, B033 */
 	}
 }
 
+static void a_response_that_lacks_its_last_zero_byte_is_refused(void **state) /* B032 */
+{
+	uint8_t response[ISCSI_CHAP_DIGEST_MAX] = { [15] = 1 };
+	char text[128];
+
+	(void)state;
+	for (unsigned tries = 0; response[15]; tries++) {
+		struct client client = client_of(ONE_WAY);
+
+		assert_true(tries < 20000);
+		be_challenged(&client, "5");
+		respond(&client, SECRET, response);
+		snprintf(text, sizeof text, "CHAP_N=" USER "\nCHAP_R=%s", encoded(response, 15, LOWER));
+		assert_int_equal(client_say(&client, SECURITY, TRANSIT, OPERATIONAL, text), ISCSI_LOGIN_FAILED);
+		assert_int_equal(client_status(&client), 0x0201);
+		client_end(&client);
+	}
+}
+
 static void challenges_are_never_the_same(void **state) /* B040, CVE-2024-45751 */
 {
 	char challenges[8][80];
@@ -510,6 +529,7 @@ int main(void)
 		cmocka_unit_test(only_the_exact_name_is_accepted),
 		cmocka_unit_test(a_name_that_looks_like_a_number_is_a_name),
 		cmocka_unit_test(a_wrong_response_is_refused),
+		cmocka_unit_test(a_response_that_lacks_its_last_zero_byte_is_refused),
 		cmocka_unit_test(challenges_are_never_the_same),
 		cmocka_unit_test(mutual_authentication_answers_the_initiators_challenge),
 		cmocka_unit_test(mutual_must_be_both_configured_and_wanted),

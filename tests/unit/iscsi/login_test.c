@@ -465,6 +465,35 @@ static void the_configured_text_limit_is_kept(void **state)
 	client_end(&client);
 }
 
+static void the_text_limit_counts_all_requests_of_a_login(void **state)
+{
+	struct client client = client_of("{'settings':{'max_login_text_bytes':16384},'portals':{'default':{'address':"
+					 "'127.0.0.1:3260'}},'targets':{'" TARGET "':{}}}");
+	char text[8192] = "a=";
+	unsigned replies = 0;
+
+	(void)state;
+	memset(text + 2, 'b', 6000);
+	client_say(&client, SECURITY, TRANSIT, OPERATIONAL, NAMES);
+	while (client_say(&client, OPERATIONAL, 0, 0, text) == ISCSI_LOGIN_REPLY)
+		replies++;
+	assert_int_equal(replies, 2);
+	assert_int_equal(client_status(&client), 0x0302);
+	client_end(&client);
+}
+
+static void a_discovery_session_has_no_target_even_if_one_is_named(void **state)
+{
+	struct client client = client_of(OPEN_SERVE);
+
+	(void)state;
+	assert_int_equal(client_say(&client, SECURITY, CONTINUE, 0, DISCOVERY "\nTargetName=" TARGET), ISCSI_LOGIN_REPLY);
+	assert_int_equal(client_say(&client, SECURITY, TRANSIT, FULL_FEATURE, ""), ISCSI_LOGIN_DONE);
+	assert_true(iscsi_login_facts(client.login)->discovery);
+	assert_null(iscsi_login_facts(client.login)->target);
+	client_end(&client);
+}
+
 /* --- where to --- */
 
 #define PLACED(more) "{'portals':{'default':{'address':'127.0.0.1:3260'}},'targets':{'" TARGET "':{" more "}}}"
@@ -594,6 +623,8 @@ int main(void)
 		cmocka_unit_test(a_login_has_its_limits),
 		cmocka_unit_test(two_thousand_unknown_keys_in_one_pdu_are_refused),
 		cmocka_unit_test(the_configured_text_limit_is_kept),
+		cmocka_unit_test(the_text_limit_counts_all_requests_of_a_login),
+		cmocka_unit_test(a_discovery_session_has_no_target_even_if_one_is_named),
 		cmocka_unit_test(a_target_of_another_worker_is_handed_over_at_its_first_request),
 		cmocka_unit_test(redirects_and_disabled_targets_say_so),
 		cmocka_unit_test(not_found_and_not_admitted_look_the_same),
