@@ -37,6 +37,7 @@ struct http {
 	struct list connections; /* struct peer */
 	struct list exchanges;
 	struct loop_timer sweep;
+	bool resumed; /* a connection was resumed: libmicrohttpd without its own thread must be run to notice */
 	bool stopping;
 };
 
@@ -91,6 +92,7 @@ static void resume(struct exchange *x)
 {
 	if (x->suspended) {
 		x->suspended = false;
+		x->http->resumed = true;
 		MHD_resume_connection(x->connection);
 	}
 }
@@ -402,6 +404,8 @@ uint64_t http_wait_ms(const struct http *http, uint64_t max_ms)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
+	if (http->resumed)
+		return 0;
 	for (unsigned i = 0; i < http->listener_count; i++)
 		if (MHD_get_timeout(http->listeners[i].daemon, &wait_ms) == MHD_YES && wait_ms < max_ms)
 			max_ms = wait_ms;
@@ -411,9 +415,11 @@ uint64_t http_wait_ms(const struct http *http, uint64_t max_ms)
 void http_turn(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
+	bool resumed = http->resumed;
 
+	http->resumed = false;
 	for (unsigned i = 0; i < http->listener_count; i++)
-		if (MHD_get_timeout(http->listeners[i].daemon, &wait_ms) == MHD_YES && wait_ms == 0)
+		if (resumed || (MHD_get_timeout(http->listeners[i].daemon, &wait_ms) == MHD_YES && wait_ms == 0))
 			MHD_run(http->listeners[i].daemon);
 }
 

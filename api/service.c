@@ -128,19 +128,35 @@ void service_apply(struct service *s)
 
 /* --- what the workers call --- */
 
+/* Portal name -> the address that it is bound to. */
+static json_t *bound_addresses(struct service *s)
+{
+	json_t *bound = json_object();
+
+	list_for_each(pos, &s->portals.list) {
+		const struct portal *portal = container_of(pos, struct portal, link);
+
+		if (portal->fd >= 0)
+			json_object_set_new(bound, portal->name, json_string(portal->bound));
+	}
+	return bound;
+}
+
 static json_t *make_document(struct workers *workers, unsigned worker)
 {
 	struct service *s = container_of(workers, struct service, workers);
-	json_t *missing = NULL, *document;
+	json_t *missing = NULL, *document, *bound = bound_addresses(s);
 	struct serve_input input = {
 		.config = s->config, .secrets = s->secrets, .maps = s->maps, .placement = s->placement,
 		.worker = worker, .generation = s->generation, .state_dir = s->options->state_dir,
+		.bound = bound,
 	};
 
 	document = serve_document(&input, &missing);
 	if (json_array_size(missing))
 		log_warning("LUNs without a map are not served worker=%u luns=%zu", worker, json_array_size(missing));
 	json_decref(missing);
+	json_decref(bound);
 	return document;
 }
 
