@@ -297,8 +297,8 @@ static void read_precondition(const struct request *rq, struct config_preconditi
 	if (!rq->has_if_match)
 		return;
 	p->any = at[0] == '*';
-	/* revision 0 is nobody's: it makes an If-Match without a usable tag fail with 412 instead of 428 */
-	p->revisions[p->count++] = 0;
+	/* UINT64_MAX is nobody's revision: it makes an If-Match without a usable tag fail with 412 instead of 428 */
+	p->revisions[p->count++] = UINT64_MAX;
 	while ((at = strchr(at, '"')) && p->count < CONFIG_REVISIONS_MAX) {
 		char *end;
 		uint64_t revision = strtoull(at + 1, &end, 10);

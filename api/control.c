@@ -23,6 +23,7 @@
 #include "log.h"
 
 #define DEFAULT_HTTP      "127.0.0.1:3261"
+#define DEFAULT_PORTAL    "127.0.0.1:3260" /* while no portal is configured */
 #define BEGIN_WAIT_MS     10000
 #define READY_PATIENCE_MS 10000 /* then READY all the same: health says which worker is missing */
 #define TURN_MAX_MS       1000
@@ -221,6 +222,8 @@ static int put_portals(struct control *c, struct err *err)
 	const struct control_options *o = c->service.options;
 	int error = 0;
 
+	if (o->portal_address_count == 0 && json_object_size(config_map(c->service.config, CONFIG_PORTAL, NULL)) == 0)
+		return put_portal(c, "default", DEFAULT_PORTAL, err);
 	for (unsigned i = 0; i < o->portal_address_count && !error; i++) {
 		char name[32] = "default";
 

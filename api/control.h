@@ -26,8 +26,9 @@ struct control_options {
 	const char *state_dir;                           /* absolute or relative; created by the supervisor, mode 0700 */
 	const char *http_addresses[CONTROL_ADDRESSES_MAX];   /* --http; none: 127.0.0.1:3261 */
 	unsigned    http_address_count;
-	const char *portal_addresses[CONTROL_ADDRESSES_MAX]; /* --portal: portals of the first configuration, "default",
-							      * "default2" ...; later only of portals with the same name */
+	const char *portal_addresses[CONTROL_ADDRESSES_MAX]; /* --portal: addresses of the portals "default", "default2" ...
+							      * from this start of the daemon on; none, and none configured:
+							      * 127.0.0.1:3260 */
 	unsigned    portal_address_count;
 	unsigned    worker_count, reactor_count;         /* as in BEGIN, which wins */
 	int         supervisor_fd;                       /* channel to the supervisor; non-blocking SOCK_SEQPACKET */

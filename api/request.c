@@ -238,6 +238,10 @@ static bool check_body(struct request *rq, const struct request_headers *h)
 
 	rq->body_max_bytes = !wanted ? 0 : strcmp(rq->route->path, "/api/v1/config") == 0 ? REQUEST_CONFIG_BODY_MAX :
 											   REQUEST_BODY_MAX;
+	if (h->content_length && h->transfer_encoding) {
+		answer_error(rq, 400, "invalid-length", "Send Content-Length or Transfer-Encoding, not both.");
+		return false;
+	}
 	if (!wanted && length > 0) {
 		answer_error(rq, 400, "unexpected-body", "This request takes no body.");
 		return false;

@@ -38,9 +38,26 @@ static bool target_exists(struct request *rq)
 	return false;
 }
 
+/* A store that is there without being configured (config.h); NULL: it is not one of those. */
+static json_t *builtin_store(struct service *s, const char *name)
+{
+	json_t *store = config_store(s->config, name, s->options->state_dir);
+
+	if (store) {
+		json_object_set_new(store, "name", json_string(name));
+		json_object_set_new(store, "revision", json_integer(0));
+		json_object_set_new(store, "description", json_string("built in"));
+	}
+	return store;
+}
+
 static json_t *view_of(struct service *s, const struct config_ref *ref)
 {
-	return change_decorate(s, ref->kind, ref->sub ? ref->sub : ref->name, config_view(s->config, ref));
+	json_t *view = config_view(s->config, ref);
+
+	if (!view && ref->kind == CONFIG_STORE)
+		view = builtin_store(s, ref->name);
+	return change_decorate(s, ref->kind, ref->sub ? ref->sub : ref->name, view);
 }
 
 /* `sorted` by name; the map keeps the order in which objects were made. */
@@ -71,7 +88,7 @@ static const char **names_of(const json_t *map, const char *builtin, size_t *ret
 /* Objects that are there without being configured (config.h). */
 static const char *builtin_names(enum config_kind kind)
 {
-	return kind == CONFIG_STORE ? "default\0memory\0null\0" : kind == CONFIG_PORTAL ? "default\0" : NULL;
+	return kind == CONFIG_STORE ? "default\0memory\0null\0" : NULL;
 }
 
 static json_t *named_views(struct request *rq, struct config_ref ref, const char **names, size_t count)

@@ -129,7 +129,7 @@ static int change_tokens(json_t **content, uint64_t version, void *arg, struct e
 		return -1;
 	if (!entry && json_object_size(tokens) >= AUTH_TOKENS_MAX)
 		return problem_set(&c->problem, 422, "too-many", "", "There are %d tokens already.", AUTH_TOKENS_MAX);
-	if (c->entry ? json_object_set(tokens, c->name, json_deep_copy(c->entry)) : json_object_del(tokens, c->name))
+	if (c->entry ? json_object_set_new(tokens, c->name, json_deep_copy(c->entry)) : json_object_del(tokens, c->name))
 		return err_set(err, -ENOMEM, "no memory for the token");
 	if (admins(tokens) == 0)
 		return problem_set(&c->problem, 409, "last-admin", "",
