@@ -126,6 +126,13 @@ static void unregister(struct change *c, unsigned index)
 		release(c);
 }
 
+/* The holder of an all-registrants reservation is nobody in particular: index 0, so that it always exists. */
+static void hold(struct change *c, uint8_t type)
+{
+	c->new->type = type;
+	c->new->holder = pr_type_all_registrants(type) ? 0 : (unsigned)c->self;
+}
+
 static void compact(struct pr_state *state)
 {
 	unsigned to = 0;
@@ -193,8 +200,7 @@ static enum pr_outcome do_register(struct change *c)
 static enum pr_outcome do_reserve(struct change *c)
 {
 	if (c->new->type == PR_NONE) {
-		c->new->type = c->command->type;
-		c->new->holder = (unsigned)c->self;
+		hold(c, c->command->type);
 		return PR_GOOD;
 	}
 	return pr_state_holds(c->old, (unsigned)c->self) && c->old->type == c->command->type ? PR_GOOD : PR_CONFLICT;
@@ -252,8 +258,7 @@ static enum pr_outcome preempt_reservation(struct change *c, bool all)
 		for (unsigned i = 0; i < c->old->count; i++)
 			if (c->new->registration[i].key)
 				tell(c, i, UA_RESERVATIONS_RELEASED);
-	c->new->type = c->command->type;
-	c->new->holder = (unsigned)c->self;
+	hold(c, c->command->type);
 	c->new->generation++;
 	return PR_GOOD;
 }
