@@ -7,7 +7,7 @@
  * Locks: an opened object holds an OFD lock on its file (exclusive when writable, shared when read-only). It belongs to
  * the open file description, so it goes away with the process, however that ends.
  *
- * At open, a nameless file (O_TMPFILE) in DIR tells what the file system can do: O_DIRECT and its alignment, hole
+ * At open, a nameless file in DIR tells what the file system can do: O_DIRECT and its alignment, hole
  * punching, the largest file.
  *
  * Parameter: "path": DIR; absolute, or STATE/store when absent. It is made when it is not there, mode 0700.
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -123,18 +124,37 @@ static bool probe_punch(int fd)
 	       fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, FILE_ROUND_BYTES) == 0;
 }
 
-/* The largest power of two that a file can be long. */
+/* The largest power of two that a file can be long. Beyond RLIMIT_FSIZE trying would cost a SIGXFSZ. */
 static uint64_t probe_size(int fd)
 {
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
+		limit.rlim_cur = RLIM_INFINITY;
 	for (unsigned shift = 62; shift > 30; shift--)
-		if (ftruncate(fd, (off_t)1 << shift) == 0)
+		if (UINT64_C(1) << shift <= limit.rlim_cur && ftruncate(fd, (off_t)1 << shift) == 0)
 			return UINT64_C(1) << shift;
 	return UINT64_C(1) << 30;
 }
 
-static int probe(struct file_store *store, struct err *err)
+/* A file without a name; where the file system has none, with one for a moment. */
+static int open_probe(const struct file_store *store)
 {
 	int fd = openat(store->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char name[48];
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+		return fd;
+	snprintf(name, sizeof name, ".probe-%ld-%p", (long)getpid(), (const void *)store);
+	fd = openat(store->dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		unlinkat(store->dir_fd, name, 0);
+	return fd;
+}
+
+static int probe(struct file_store *store, struct err *err)
+{
+	int fd = open_probe(store);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {

@@ -259,6 +259,36 @@ static void a_chain_of_submissions_does_not_eat_the_stack(void **state)
 	each_kind(check_recursion);
 }
 
+static bool readable(const struct rig *rig)
+{
+	struct pollfd fd = {.fd = store_ctx_fd(rig->ctx), .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+static void check_idle(struct rig *rig, struct store *store)
+{
+	uint8_t *bytes = aligned_alloc(4096, 4096);
+	struct store_object *object = rig_object(store, "a", MIB);
+	unsigned wakeups = 0;
+
+	for (unsigned i = 0; i < 50; i++)
+		assert_int_equal(rig_io(rig, object, STORE_READ, 0, bytes, 4096), 0);
+	/* The kernel may signal an event shortly after we took it from the ring: one wake-up for nothing at most. */
+	while (readable(rig)) {
+		assert_int_equal(store_ctx_reap(rig->ctx), 0);
+		assert_true(++wakeups <= 1);
+	}
+	store_object_close(object);
+	free(bytes);
+}
+
+static void an_idle_context_does_not_wake_its_loop(void **state)
+{
+	(void)state;
+	each_kind(check_idle);
+}
+
 static void the_null_store_reads_as_zero(void **state)
 {
 	struct rig rig;
@@ -343,6 +373,7 @@ int main(void)
 		cmocka_unit_test(an_id_that_could_leave_the_store_is_refused),
 		cmocka_unit_test(more_requests_than_the_depth_are_queued_not_failed),
 		cmocka_unit_test(a_chain_of_submissions_does_not_eat_the_stack),
+		cmocka_unit_test(an_idle_context_does_not_wake_its_loop),
 		cmocka_unit_test(the_null_store_reads_as_zero),
 		cmocka_unit_test(a_full_memory_store_says_enospc_and_recovers),
 		cmocka_unit_test(bad_parameters_are_refused_with_words),

@@ -92,7 +92,7 @@ static inline struct store *rig_store(struct rig *rig, const char *kind, const c
 static inline struct store_object *rig_object(struct store *store, const char *id, uint64_t bytes)
 {
 	struct err err = {0};
-	struct store_object *object;
+	struct store_object *object = NULL;
 
 	if (store_object_create(store, id, bytes, true, &err) < 0 ||
 	    store_object_open(store, id, bytes, false, &object, &err) < 0)
