@@ -196,9 +196,8 @@ compile_commands.json: ## for clangd and clang-tidy
 	$(Q)packaging/compile-commands '$(CC) $(CPPFLAGS) $(CFLAGS)' $(foreach f,$(FOLDERS),$(SRC_$(f)) $(UNIT_SRC_$(f)) \
 		$(FUZZ_SRC_$(f))) $(TOOLS:%=tests/%.c) >$@
 
-install: all ## install the programs under DESTDIR and PREFIX
-	install -D -m 0755 $(BIN)/lunetted $(DESTDIR)$(PREFIX)/sbin/lunetted
-	install -D -m 0755 $(BIN)/lunette $(DESTDIR)$(PREFIX)/bin/lunette
+install: all ## install programs, manual pages, completion and systemd files under DESTDIR and PREFIX
+	$(Q)packaging/install '$(BIN)' '$(DESTDIR)' '$(PREFIX)'
 
 clean: ## remove everything built
 	rm -rf build

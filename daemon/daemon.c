@@ -36,6 +36,8 @@ int daemon_main(int argc, char **argv, const struct daemon_roles *roles)
 		puts("lunetted " LUNETTE_VERSION);
 	else if (options.print_routes)
 		roles->print_routes(stdout);
+	else if (options.print_manual)
+		options_print_manual(stdout);
 	else if (options.role)
 		return run_role(&options, roles);
 	else

@@ -50,6 +50,7 @@ static const struct option_row rows[] = {
 	{ "print-routes", NULL, OPTION_FLAG, AT(print_routes), 0, 0, "print the REST route table and exit" },
 	{ "version", NULL, OPTION_FLAG, AT(version), 0, 0, "print the version and exit" },
 	{ "help", NULL, OPTION_FLAG, AT(help), 0, 0, "print this help and exit" },
+	{ "print-manual", NULL, OPTION_FLAG, AT(print_manual), 0, 0, NULL },
 	{ "role", "ROLE", OPTION_TEXT, AT(role), 0, 0, NULL },
 	{ "index", "N", OPTION_NUMBER, AT(index), 0, OPTIONS_WORKERS_MAX - 1, NULL },
 	{ "supervisor-pid", "N", OPTION_NUMBER, AT(supervisor_pid), 1, 1u << 30, NULL },
@@ -242,9 +243,11 @@ void options_print_manual(FILE *out)
 	for (size_t i = 0; i < ROW_COUNT; i++) {
 		if (!rows[i].help)
 			continue;
-		fprintf(out, ".TP\n.BR \\-\\-%s", rows[i].name);
+		fputs(".TP\n.B \\-\\-", out);
+		for (const char *c = rows[i].name; *c; c++)
+			fputs(*c == '-' ? "\\-" : (char[]){ *c, '\0' }, out);
 		if (rows[i].argument)
-			fprintf(out, " \" \" \\fI%s\\fR", rows[i].argument);
+			fprintf(out, " \\fI%s\\fR", rows[i].argument);
 		fprintf(out, "\n%s.\n", rows[i].help);
 	}
 }

@@ -32,7 +32,7 @@ struct options {
 	bool        pin_cpus;
 	unsigned    log_level;          /* enum log_level */
 	const char *pid_file;           /* or NULL */
-	bool        print_routes, help, version;
+	bool        print_routes, print_manual, help, version;
 
 	/* internal: how the supervisor starts a child */
 	const char *role;               /* NULL: this is the supervisor; "control", "worker" */
@@ -44,7 +44,7 @@ struct options {
 int options_parse(int argc, char **argv, struct options *ret_options, struct err *err);
 /* What --help prints. */
 void options_print_help(FILE *out);
-/* The OPTIONS section of lunetted(8), as mdoc. */
+/* The OPTIONS section of lunetted(8), for man(7): `lunetted --print-manual`. */
 void options_print_manual(FILE *out);
 
 #endif

@@ -61,10 +61,11 @@ static int arrange_descriptors(const struct spawn *spawn)
 	return close_range(INHERIT_COUNT, ~0U, 0) < 0 ? -errno : 0;
 }
 
-/* The terminal's interrupt goes to the whole process group, but stopping is the supervisor's decision. */
+/* A terminal's interrupt and a SIGTERM to the whole process group reach the children too, but stopping them, in order and
+ * without losing a session, is the supervisor's decision: it sends DRAIN. */
 static void arrange_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE };
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 	sigset_t none;
 
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)

@@ -126,13 +126,14 @@ def sigterm_stops_everything_in_good_order(env):
 
 
 @test(quick=True)
-def sigint_to_the_whole_group_is_one_orderly_stop(env):
-    """What the terminal does on Ctrl-C: every process gets it, only the supervisor acts."""
-    daemon = env.daemon(workers=2)
-    for pid in daemon.everyone():
-        os.kill(pid, signal.SIGINT)
-    assert daemon.process.wait(20 * env.slow) == 0
-    assert "killed by" not in daemon.log()
+def a_signal_to_the_whole_group_is_one_orderly_stop(env):
+    """What the terminal does on Ctrl-C, and timeout(1): every process gets it, only the supervisor acts."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        daemon = env.daemon(workers=2)
+        for pid in reversed(daemon.everyone()):
+            os.kill(pid, number)
+        assert daemon.process.wait(20 * env.slow) == 0
+        assert "killed by" not in daemon.log()
 
 
 @test(quick=True)
