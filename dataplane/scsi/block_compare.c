@@ -285,7 +285,7 @@ bool scsi_prepare_compare_and_write(struct scsi_task *task)
 	if (2 * blocks > (uint64_t)SCSI_DATA_MAX >> lu->block_shift)
 		return scsi_refuse_field(task, 13);
 	task->data_bytes = (uint32_t)(2 * blocks << lu->block_shift);
-	if (task->expected_bytes > task->data_bytes && blocks)
+	if (task->expected_bytes > task->data_bytes)
 		return scsi_refuse_field(task, 13);
 	task->direction = blocks ? SCSI_DATA_OUT : SCSI_DATA_NONE;
 	task->io.lba = lba;

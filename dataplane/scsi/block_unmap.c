@@ -132,9 +132,7 @@ bool scsi_prepare_write_same(struct scsi_task *task)
 		return scsi_refuse_field(task, 1);
 	if (!scsi_block_check(task, lba, blocks))
 		return false;
-	if (!blocks)
-		blocks = lun_capacity_blocks(lu->lun) - lba;
-	if (blocks > SCSI_WRITE_SAME_MAX)
+	if (!blocks || blocks > SCSI_WRITE_SAME_MAX) /* WSNZ: no blocks does not mean "to the end" */
 		return scsi_refuse_field(task, count_at);
 	task->io.lba = lba;
 	task->io.blocks = blocks;
@@ -195,8 +193,6 @@ void scsi_write_same(struct scsi_task *task)
 {
 	if (task->data_bytes && task->data.len_bytes != task->data_bytes) {
 		scsi_refuse_field(task, task->command->cdb_len_bytes == 10 ? 7 : 10);
-		scsi_finish(task);
-	} else if (!task->io.blocks) { /* at the very end of the LUN */
 		scsi_finish(task);
 	} else {
 		scsi_block_lock(task, task->io.lba, task->io.blocks, false, write_same_granted);

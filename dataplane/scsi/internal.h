@@ -18,7 +18,7 @@
 #define SCSI_LIST_MAX_BYTES      65536           /* longest parameter list and parameter data that is looked at */
 #define SCSI_DATA_IN_MAX_BYTES   (512u * 1024)   /* longest parameter data: READ FULL STATUS of all registrations */
 #define SCSI_CHUNK_BYTES         (256u * 1024)   /* verify and read-modify-write work in pieces of this size */
-#define SCSI_WRITE_SAME_MAX      65536u          /* blocks, VPD B0h MAXIMUM WRITE SAME LENGTH */
+#define SCSI_WRITE_SAME_MAX      65535u          /* blocks, VPD B0h MAXIMUM WRITE SAME LENGTH */
 #define SCSI_UNMAP_MAX_BLOCKS    (1024u * 1024)  /* VPD B0h MAXIMUM UNMAP LBA COUNT */
 #define SCSI_UNMAP_MAX_RANGES    256u            /* VPD B0h MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT */
 #define SCSI_COMPARE_MAX_BLOCKS  255u            /* VPD B0h MAXIMUM COMPARE AND WRITE LENGTH */

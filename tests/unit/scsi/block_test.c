@@ -218,6 +218,8 @@ static void compare_and_write_wants_exactly_twice_its_blocks(void **state)
 	compare_cdb(cdb, 0, 0);
 	send_from(0, cdb, 16, NULL, 0);
 	expect_good();
+	send_from(0, cdb, 16, bytes, 4 * 512); /* 256 blocks do not fit into the field */
+	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 	compare_cdb(cdb, CAPACITY - 1, 2);
 	send_from(0, cdb, 16, bytes, 4 * 512);
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
@@ -354,16 +356,16 @@ static void write_same_without_data_or_with_unmap_zeroes(void **state)
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 }
 
-static void write_same_of_no_blocks_goes_to_the_end(void **state)
+static void write_same_of_no_or_too_many_blocks_is_refused(void **state)
 {
-	uint8_t block[512];
+	uint8_t block[512] = { 0 };
 
 	(void)state;
-	memset(block, 0x31, sizeof block);
 	send_block(0, 0x93, 0, CAPACITY - 5, 0, block, 512);
-	expect_good();
-	expect_blocks(CAPACITY - 5, 5, 0x31);
-	expect_blocks(CAPACITY - 6, 1, 0);
+	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	send(BYTES(0x12, 1, 0xb0, 0, 255, 0));
+	assert_int_equal(outcome.data[4], 1); /* WSNZ */
+	assert_int_equal(get_be64(outcome.data + 36), SCSI_WRITE_SAME_MAX);
 }
 
 static void get_lba_status_tells_mapped_from_deallocated(void **state)
@@ -542,7 +544,7 @@ int main(void)
 		SCSI_TEST(a_full_list_of_ranges_is_unmapped),
 		SCSI_TEST(write_same_repeats_its_block),
 		SCSI_TEST(write_same_without_data_or_with_unmap_zeroes),
-		SCSI_TEST(write_same_of_no_blocks_goes_to_the_end),
+		SCSI_TEST(write_same_of_no_or_too_many_blocks_is_refused),
 		SCSI_TEST(get_lba_status_tells_mapped_from_deallocated),
 		SCSI_TEST(a_thick_lun_has_no_unmap_and_says_so),
 		SCSI_TEST(flush_and_pre_fetch_are_good),
