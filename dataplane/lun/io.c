@@ -4,9 +4,9 @@
  * Happy path: a READ or WRITE inside one object whose data is a whole list goes to the store with the list's own
  * elements, in one store_io inside lun_io; nothing is allocated, copied or locked.
  *
- * Everything else is a run: pieces of the range, each inside one object, are handed to parts. There are LUN_PARTS_INLINE
- * parts in lun_io and LUN_PARTS_MORE from a pool when the request crosses more objects; without memory for those the run
- * goes on with the inline ones. A part that is done takes the next piece, so memory is bounded whatever the range. The
+ * Everything else is a run: pieces of the range, each inside one object, are handed to parts. There are
+ * LUN_PARTS_INLINE parts in lun_io and LUN_PARTS_MORE from a pool when the request crosses more objects; without memory
+ * for those the run goes on with the inline ones. A part that is done takes the next piece, so memory is bounded whatever the range. The
  * first error wins and no further piece is started. The run completes once, when no part is busy.
  *
  * A store may complete inside store_submit(). `submitting` keeps that from recursing: the loop takes the next piece.
@@ -356,7 +356,8 @@ static void advance(struct lun_io *io)
 
 	run->submitting = true;
 	do {
-		while (run->next_lba < run->end_lba && run->result == 0 && !run->punch_refused && (part = part_find(run)))
+		while (run->next_lba < run->end_lba && run->result == 0 && !run->punch_refused &&
+		       (part = part_find(run)))
 			step(io, part);
 		if (run->punch_refused && run->busy == 0) {
 			run->punch = run->punch_refused = false;

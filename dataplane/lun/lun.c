@@ -164,7 +164,8 @@ static int object_for(struct lun *lun, const struct lun_generation *old, uint32_
 	if (bytes > object->open_bytes) {
 		rc = store_object_grown(object->handle, bytes);
 		if (rc < 0)
-			return err_errno(err, rc, "object %s has not grown to %llu bytes", id, (unsigned long long)bytes);
+			return err_errno(err, rc, "object %s has not grown to %llu bytes", id,
+					 (unsigned long long)bytes);
 		object->open_bytes = bytes;
 	}
 	*ret_object = object;
@@ -350,7 +351,8 @@ json_t *lun_map_json(const struct lun *lun)
 
 	for (uint32_t i = 0; map && i < generation->count; i++)
 		if (!generation->tuple[i].object->handle)
-			json_object_set_new(json_array_get(json_object_get(map, "objects"), i), "degraded", json_true());
+			json_object_set_new(json_array_get(json_object_get(map, "objects"), i), "degraded",
+					    json_true());
 	return map;
 }
 

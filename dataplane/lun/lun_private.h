@@ -42,8 +42,8 @@ struct lun_generation {
 
 /*
  * What a reactor holds of a lun; only that reactor writes, on a cache line of its own. `generation` protects that
- * generation from being freed like a hazard pointer, and stays set between I/Os, so that the common case is two loads, a
- * comparison and a plain increment: no atomic read-modify-write per I/O.
+ * generation from being freed like a hazard pointer, and stays set between I/Os, so that the common case is two loads,
+ * a comparison and a plain increment: no atomic read-modify-write per I/O.
  */
 struct lun_slot {
 	_Atomic(struct lun_generation *) generation;

@@ -69,7 +69,8 @@ static int check_tuple(const json_t *tuple, size_t index, uint64_t first_lba, ui
 	if (!json_is_object(tuple) || !id_valid(get_id(tuple)) ||
 	    strlen(get_id(tuple)) != json_string_length(json_object_get(tuple, "id")))
 		return err_set(err, -EINVAL, "object %zu of the mapping has no valid id", index);
-	if (!json_is_integer(first) || json_integer_value(first) < 0 || (uint64_t)json_integer_value(first) != first_lba)
+	if (!json_is_integer(first) || json_integer_value(first) < 0 ||
+	    (uint64_t)json_integer_value(first) != first_lba)
 		return err_set(err, -EINVAL, "object %zu of the mapping does not begin at block %llu", index,
 			       (unsigned long long)first_lba);
 	if (!json_is_integer(blocks) || json_integer_value(blocks) <= 0 ||
@@ -161,12 +162,14 @@ static int choose_target(const json_t *old, uint64_t size_bytes, uint32_t block_
 			return err_set(err, -EINVAL, "the target object size is not a multiple of the block size %u",
 				       block_bytes);
 		if (target_bytes > max_bytes)
-			return err_set(err, -EINVAL, "the store's largest object is %llu bytes, the target object size is %llu",
-				       (unsigned long long)max_bytes, (unsigned long long)target_bytes);
+			return err_set(err, -EINVAL, "the target object size %llu is above the store's largest, %llu",
+				       (unsigned long long)target_bytes, (unsigned long long)max_bytes);
 	} else if (json_array_size(objects) > 1) {
 		target_bytes = get_u64(json_array_get(objects, 0), "blocks") * block_bytes;
 	} else {
-		target_bytes = limits->target_object_bytes ? limits->target_object_bytes : target_from_table(size_bytes);
+		target_bytes = limits->target_object_bytes;
+		if (!target_bytes)
+			target_bytes = target_from_table(size_bytes);
 		target_bytes = target_bytes / block_bytes * block_bytes;
 		if (target_bytes > max_bytes)
 			target_bytes = max_bytes;
@@ -233,8 +236,8 @@ static int check_count(const json_t *old, uint64_t end_lba, uint64_t target_bloc
 
 	count += left / target_blocks + (left % target_blocks != 0);
 	if (count > LUN_OBJECTS_MAX)
-		return err_set(err, -EINVAL, "the LUN would need %llu objects, %u are possible; choose a larger target object size",
-			       (unsigned long long)count, LUN_OBJECTS_MAX);
+		return err_set(err, -EINVAL, "%llu objects would be needed, at most %u are possible; "
+			       "choose a larger target object size", (unsigned long long)count, LUN_OBJECTS_MAX);
 	return 0;
 }
 

@@ -258,7 +258,8 @@ static void refill(struct store_ctx *ctx)
 {
 	struct list *link;
 
-	while (ctx->batched < BATCH_MAX && ctx->in_kernel + ctx->batched < ctx->depth && (link = list_take(&ctx->pending)))
+	while (ctx->batched < BATCH_MAX && ctx->in_kernel + ctx->batched < ctx->depth &&
+	       (link = list_take(&ctx->pending)))
 		ctx->batch[ctx->batched++] = &store_aio(container_of(link, struct store_io, link))->iocb;
 }
 

@@ -2,8 +2,8 @@
  * The fault store wraps another store and does to its requests what rules say: fail, delay, withhold. Tests and trials
  * use it; README.md has the syntax.
  *
- * An I/O that a rule fails does not reach the inner store. One that is delayed or held does: the inner store has done it,
- * its completion comes late (a lost acknowledgement). Rules are matched in their order, the first that matches and
+ * An I/O that a rule fails does not reach the inner store. One that is delayed or held does: the inner store has done
+ * it, its completion comes late (a lost acknowledgement). Rules are matched in their order, the first that matches and
  * is due decides; each counts its own matches.
  *
  * Threads: rules and lists under one mutex; a thread of its own posts delayed completions to their reactors' mailboxes.
@@ -159,7 +159,8 @@ static int parse_rule(const json_t *json, struct rule *rule, struct err *err)
 	    parse_error(json_object_get(json, "error"), &rule->error, err) < 0 ||
 	    parse_number(json, "offset", 0, &rule->offset, err) < 0 ||
 	    parse_number(json, "length", 0, &rule->length, err) < 0 ||
-	    parse_number(json, "nth", 1, &rule->nth, err) < 0 || parse_number(json, "count", 1, &rule->count, err) < 0 ||
+	    parse_number(json, "nth", 1, &rule->nth, err) < 0 ||
+	    parse_number(json, "count", 1, &rule->count, err) < 0 ||
 	    parse_number(json, "delay_ms", 0, &delay_ms, err) < 0)
 		return -EINVAL;
 	if (delay_ms > 3600 * 1000)

@@ -1,5 +1,6 @@
 /*
- * The file store: an object is a sparse file DIR/<object id>. This half opens, creates, removes; file_io.c does the I/O.
+ * The file store: an object is a sparse file DIR/<object id>. This half opens, creates, removes; file_io.c does
+ * the I/O.
  *
  * Durability: create and remove return after fsync of the file and of the directory, resize after fsync of the file. A
  * file is as large as its object, rounded up to FILE_ROUND_BYTES, so that the last sector is whole.
@@ -174,7 +175,8 @@ static int probe(struct file_store *store, struct err *err)
 	store->store.limits.align_bytes = store->offset_align > SECTOR_MIN ? store->offset_align : SECTOR_MIN;
 	close(fd);
 	if (!store->direct)
-		log_notice("the file system refuses O_DIRECT, the page cache is used store=%s", log_quoted(store->path));
+		log_notice("the file system refuses O_DIRECT, the page cache is used store=%s",
+			   log_quoted(store->path));
 	return 0;
 }
 

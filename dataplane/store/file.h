@@ -18,7 +18,7 @@ struct file_object {
 	struct store_object object;
 	int fd;
 	uint32_t offset_mask, memory_mask; /* alignment - 1; 0 when buffered */
-	bool serialise;                    /* a sector holds several blocks: writes take sectors shared, r-m-w exclusive */
+	bool serialise;                    /* a sector holds several blocks (store rule 6) */
 	bool buffered;
 	_Atomic bool flush_failed;         /* buffered: the page cache forgets what it could not write, we do not */
 	struct range_locks sectors;

@@ -8,8 +8,8 @@
  * block would lose an acknowledged write: where a sector holds several blocks every WRITE takes its sectors shared
  * and a read-modify-write takes them exclusively (range_lock.h). A disk with 512-byte sectors never needs that.
  *
- * Durability: FUA is RWF_DSYNC, FLUSH is IOCB_CMD_FDSYNC; a kernel that refuses that iocb gets fdatasync on a pool thread.
- * Through the page cache a failed FLUSH stays failed until the object is opened again: the kernel reports a lost page once.
+ * Durability: FUA is RWF_DSYNC, FLUSH is IOCB_CMD_FDSYNC; a kernel that refuses that iocb gets fdatasync on a pool
+ * thread. Through the page cache a failed FLUSH stays failed until the object is opened again (store rule 5).
  *
  * A short transfer is continued on a pool thread; what ends at the end of the file is -EIO, never a short success.
  */
@@ -165,8 +165,8 @@ static void iov_copy(const struct store_io *io, uint64_t skip, uint8_t *bytes, u
 static int bounce_window(struct store_io *io, uint8_t *buffer, uint64_t from, uint64_t to)
 {
 	const struct file_object *object = file_object(io->object);
-	uint64_t sector = (uint64_t)object->offset_mask + 1;
-	uint64_t low = from & ~(uint64_t)object->offset_mask, high = (to + object->offset_mask) & ~(uint64_t)object->offset_mask;
+	uint64_t mask = object->offset_mask, sector = mask + 1;
+	uint64_t low = from & ~mask, high = (to + mask) & ~mask;
 	int rc = 0;
 
 	if (io->op == STORE_READ) {

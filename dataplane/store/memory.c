@@ -3,8 +3,8 @@
  * process that opened the store and only there: control's create is a promise, the worker makes the object at open, a
  * worker that restarts has zeroes. Content outlives store_object_close(); store_object_remove() and store_close() free.
  *
- * Chunks of CHUNK_BYTES are allocated at the first write. A chunk knows which of its pages were written, so that extents
- * and UNMAP are exact to PAGE_BYTES; pages not written are zero. A chunk whose last page is unmapped is freed.
+ * Chunks of CHUNK_BYTES are allocated at the first write. A chunk knows which of its pages were written, so that
+ * extents and UNMAP are exact to PAGE_BYTES; pages not written are zero. A chunk whose last page is unmapped is freed.
  *
  * Threads: any number of reactors. Each chunk has a spinning reader-writer lock, held for one copy of at most a chunk;
  * so a read never sees half of a block that is being written. The object table has a mutex.
@@ -82,8 +82,9 @@ static void chunk_lock_shared(struct chunk *chunk)
 	uint32_t seen = atomic_load_explicit(&chunk->lock, memory_order_relaxed);
 
 	for (unsigned spins = 0;; spins++) {
-		if (!(seen & WRITER) && atomic_compare_exchange_weak_explicit(&chunk->lock, &seen, seen + 1,
-									      memory_order_acquire, memory_order_relaxed))
+		if (!(seen & WRITER) &&
+		    atomic_compare_exchange_weak_explicit(&chunk->lock, &seen, seen + 1, memory_order_acquire,
+							  memory_order_relaxed))
 			return;
 		if (spins > 100)
 			sched_yield();

@@ -77,7 +77,7 @@ static int check_size(const struct store *store, const char *id, uint64_t size_b
 	if (size_bytes == 0)
 		return err_set(err, -EINVAL, "object %s: the size is 0", id);
 	if (size_bytes > store->limits.object_bytes_max)
-		return err_set(err, -EFBIG, "object %s: %llu bytes are more than the store can keep in one object (%llu)",
+		return err_set(err, -EFBIG, "object %s: %llu bytes are more than one object of the store holds (%llu)",
 			       id, (unsigned long long)size_bytes, (unsigned long long)store->limits.object_bytes_max);
 	return 0;
 }

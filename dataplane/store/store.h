@@ -102,7 +102,8 @@ int  store_ctx_fd(const struct store_ctx *ctx); /* readable when store_ctx_reap(
 /* A number below STORE_CTX_MAX that no other live context has: for per-reactor slots without atomics. */
 unsigned store_ctx_index(const struct store_ctx *ctx);
 /* Queues; nothing reaches the kernel before store_ctx_flush() (or the batch is full). Errors come through done().
- * done() may run before this returns (memory, null), nested at most STORE_INLINE_NESTING deep; then it waits for reap. */
+ * done() may run before this returns (memory, null), nested at most STORE_INLINE_NESTING deep, else it waits for
+ * reap. */
 void store_submit(struct store_ctx *ctx, struct store_io *io);
 void store_ctx_flush(struct store_ctx *ctx);     /* one io_submit for all that is queued */
 unsigned store_ctx_reap(struct store_ctx *ctx);  /* runs done() of what completed; returns how many */

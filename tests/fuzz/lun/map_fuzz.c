@@ -25,9 +25,10 @@ static void grow(const json_t *map)
 	static const struct store_limits limits = {.object_bytes_max = UINT64_C(1) << 43};
 	uint32_t block_bytes = (uint32_t)json_integer_value(json_object_get(map, "block_size"));
 	uint64_t bytes = end_of(map) * block_bytes;
-	json_t *next = lun_map_plan(map, "lun1", bytes + (UINT64_C(1) << 30), block_bytes, UINT64_C(1) << 30, &limits, NULL);
+	uint64_t step = UINT64_C(1) << 30;
+	json_t *next = lun_map_plan(map, "lun1", bytes + step, block_bytes, step, &limits, NULL);
 
-	if (next && (!lun_map_valid(next, NULL) || end_of(next) * block_bytes != bytes + (UINT64_C(1) << 30)))
+	if (next && (!lun_map_valid(next, NULL) || end_of(next) * block_bytes != bytes + step))
 		abort();
 	json_decref(next);
 }

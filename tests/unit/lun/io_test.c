@@ -163,9 +163,8 @@ static void write_same_and_unmap_change_exactly_their_range(const char *kind, ui
 		if (what == 0)
 			rig_fill(&f.seed, f.buffer + 512, block_bytes);
 		list_of(&list, f.buffer, 512 + block_bytes, SGL_SMALL_BYTES);
-		assert_int_equal(what == 3 ? rig_lun_io(&f.rig, f.lun, LUN_UNMAP, lba, len, NULL, 0)
-					   : rig_lun_io(&f.rig, f.lun, LUN_WRITE_SAME, lba, len, what == 2 ? NULL : &list, 512),
-				 0);
+		assert_int_equal(rig_lun_io(&f.rig, f.lun, what == 3 ? LUN_UNMAP : LUN_WRITE_SAME, lba, len,
+					    what >= 2 ? NULL : &list, 512), 0);
 		for (uint64_t i = 0; i < len; i++)
 			memcpy(f.expected + (lba + i) * block_bytes, f.buffer + 512, block_bytes);
 		check_all(&f);

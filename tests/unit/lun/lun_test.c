@@ -382,7 +382,7 @@ static void a_missing_or_short_object_is_a_medium_error_in_its_range_only(void *
 	struct fixture f;
 	struct err err = {0};
 	char path[128];
-	json_t *shown;
+	json_t *shown, *objects;
 	uint64_t blocks;
 	bool mapped;
 
@@ -405,9 +405,9 @@ static void a_missing_or_short_object_is_a_medium_error_in_its_range_only(void *
 	assert_int_equal(lun_extent(f.lun, 512, &mapped, &blocks), 0);
 	assert_true(mapped);
 	shown = lun_map_json(f.lun);
+	objects = json_object_get(shown, "objects");
 	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(json_is_true(json_object_get(json_array_get(json_object_get(shown, "objects"), i), "degraded")),
-				 i == 2 || i == 5);
+		assert_int_equal(json_is_true(json_object_get(json_array_get(objects, i), "degraded")), i == 2 || i == 5);
 	json_decref(shown);
 	fixture_fini(&f);
 }

@@ -134,7 +134,8 @@ static void management_calls_fail_by_rule(void **state)
 
 	(void)state;
 	fixture_init(&f, "memory");
-	rules(&f, "[{\"op\": \"create\", \"object\": \"b\", \"error\": \"ENOSPC\"}, {\"op\": \"open\", \"error\": \"EMFILE\"},"
+	rules(&f, "[{\"op\": \"create\", \"object\": \"b\", \"error\": \"ENOSPC\"},"
+		  " {\"op\": \"open\", \"error\": \"EMFILE\"},"
 		  " {\"op\": \"remove\", \"error\": \"EIO\"}, {\"op\": \"space\", \"error\": \"EIO\"},"
 		  " {\"op\": \"grown\", \"error\": \"EIO\"}]");
 	assert_int_equal(store_object_create(f.store, "c", MIB, true, &err), 0);

@@ -18,8 +18,8 @@ static void on_granted(struct range_lock *lock)
 	taker->granted = true;
 }
 
-static bool take(struct range_locks *locks, struct taker *taker, struct mailbox *mailbox, uint64_t first, uint64_t count,
-		 bool exclusive)
+static bool take(struct range_locks *locks, struct taker *taker, struct mailbox *mailbox, uint64_t first,
+		 uint64_t count, bool exclusive)
 {
 	memset(taker, 0xa5, sizeof *taker);
 	taker->lock.first = first;
@@ -68,7 +68,7 @@ static void shared_locks_overlap_freely(void **state)
 	range_lock_release(&f->t[1].lock);
 }
 
-static void an_exclusive_lock_waits_for_shared_ones_and_makes_later_ones_wait(void **state)
+static void an_exclusive_lock_waits_for_shared_ones_and_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
 
@@ -212,11 +212,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(shared_locks_overlap_freely, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_exclusive_lock_waits_for_shared_ones_and_makes_later_ones_wait, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(an_exclusive_lock_waits_for_shared_ones_and_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(exclusive_locks_that_do_not_overlap_are_held_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_withdrawn_lock_is_not_granted_and_lets_others_pass, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_lock_withdrawn_while_its_mail_is_under_way_may_be_freed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lock_withdrawn_while_its_mail_is_under_way_may_be_freed, setup,
+						teardown),
 		cmocka_unit_test(threads_never_hold_an_exclusive_range_together),
 	};
 
