@@ -1,7 +1,8 @@
 """Who may log in and what they see: CHAP, initiator lists and groups, LUN masking, redirects, portals."""
+import re
 import socket
 
-from harness import process
+from harness import process, wait
 from harness.daemon import TARGET
 from harness.initiator import INITIATOR, VerifyIo, iscsi_ls, qemu_io
 from harness.registry import test
@@ -36,7 +37,8 @@ def mutual_chap_proves_the_target_too(env):
     url = daemon.url(user=f"alice%{SECRET}")
     assert inquiry(env, f"{url}?target_user=target&target_password={OTHER_SECRET}")
     assert not inquiry(env, f"{url}?target_user=target&target_password=not-the-right-one")
-    qemu_io(env, f"{url}?target_user=target&target_password={OTHER_SECRET}", ["write -P 5 0 1M", "read -P 5 0 1M"])
+    done = VerifyIo(env, f"{url}?target_user=target&target_password={OTHER_SECRET}", "--operations", 100).result()
+    assert done["errors"] == 0, done
 
 
 @test(quick=True)
@@ -69,6 +71,11 @@ def only_named_initiators_find_and_use_a_target(env):
     assert TARGET not in iscsi_ls(env, f"iscsi://{daemon.portal()}", initiator=stranger)
 
 
+def luns_in(shown):
+    """LUN numbers in the output of iscsi-ls, which prints them as addressed: 4000h is flat addressing (SAM-5)."""
+    return [int(number) & 0x3FFF for number in re.findall(r"Lun:(\d+)", shown)]
+
+
 @test(quick=True)
 def an_initiator_sees_only_its_luns(env):
     daemon = env.daemon()
@@ -80,12 +87,12 @@ def an_initiator_sees_only_its_luns(env):
     daemon.rest.put(f"{PATH}/groups/esx", {"luns": [5, 300], "read_only": True})
     portal = f"iscsi://{daemon.portal()}"
     shown = iscsi_ls(env, portal, "-s", initiator=one)
-    assert [n for n in (0, 1, 5, 300) if f"Lun:{n} " in shown.replace("\t", " ")] == [1], shown
+    assert luns_in(shown) == [1], shown
     shown = iscsi_ls(env, portal, "-s", initiator=member)
-    assert [n for n in (0, 1, 5, 300) if f"Lun:{n} " in shown.replace("\t", " ")] == [5, 300], shown
+    assert luns_in(shown) == [5, 300], shown
     image = f"driver=iscsi,transport=tcp,portal={daemon.portal()},target={TARGET},lun=5,initiator-name={member}"
     done = env.run("qemu-io", "--image-opts", "-c", "write 0 4k", image, check=False)
-    assert "failed" in done.stdout + done.stderr or "read-only" in (done.stdout + done.stderr).lower(), done
+    assert "write protected" in done.stdout + done.stderr, done
 
 
 @test(quick=True)
@@ -126,7 +133,6 @@ def a_deleted_session_is_logged_out_and_comes_back(env):
     running = VerifyIo(env, daemon.serve("vol", 32 << 20))
     session = daemon.rest.get("/sessions").json["items"][0]
     daemon.rest.call("DELETE", f"/sessions/{quote(session['id'])}", headers={"If-Match": "*"}, expect=(202, 204))
-    from harness import wait
     wait.until(lambda: [s["id"] for s in daemon.rest.get("/sessions").json["items"]] not in ([], [session["id"]]),
                "another session", 10 * env.slow)
     report = running.finish()

@@ -13,7 +13,7 @@ from harness.registry import test
 
 def curl(env, daemon, method, path, body=None):
     """curl as a person would type it; (status, parsed body)."""
-    words = ["curl", "-sS", "-X", method, "-H", f"Authorization: Bearer {daemon.token()}", "-w", "\n%{http_code}",
+    words = ["curl", "-sS", "-m", "10", "-X", method, "-H", f"Authorization: Bearer {daemon.token()}", "-w", "\n%{http_code}",
              f"http://127.0.0.1:{daemon.http_port}/api/v1{path}"]
     if body is not None:
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
@@ -49,7 +49,7 @@ def three_puts_are_all_it_takes_to_serve_a_lun(env):
         status, answer = curl(env, daemon, "PUT", path, body)
         assert status == 201, (path, status, answer)
     shown = iscsi_ls(env, f"iscsi://{daemon.portal()}", "-s")
-    assert TARGET in shown and re.search(r"Lun:0 .*Size:1G", shown.replace("\t", " ")), shown
+    assert TARGET in shown and re.search(r"Lun:0 .*Size:(1G|1023M)", shown), shown
 
 
 @test(quick=True)
@@ -81,8 +81,7 @@ def block_size_read_only_thin_and_object_size_are_taken(env):
     assert len(objects) == 3, objects
     url = daemon.serve("ro", read_only=True, number=1)
     refused = qemu_io(env, url, ["write -P 1 0 4k"], check=False)
-    assert "write failed" in refused.stdout + refused.stderr or "read-only" in (refused.stdout + refused.stderr).lower(), \
-        refused
+    assert "write protected" in refused.stdout + refused.stderr, refused
 
 
 @test(quick=True)

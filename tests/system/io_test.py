@@ -1,5 +1,5 @@
 """Every byte compared: QEMU's blkverify with a raw file beside each kind of LUN, and our own verified I/O."""
-from harness.initiator import VerifyIo, qemu_io, random_patterns
+from harness.initiator import QEMU_READ_MAX, VerifyIo, qemu_io, random_patterns
 from harness.registry import test
 
 SIZE = 48 << 20
@@ -11,8 +11,31 @@ def compare_with_a_raw_file(env, url, block_size, seed, count):
     with open(raw, "wb") as file:
         file.truncate(SIZE)
     qemu_io(env, f"blkverify:{raw}:{url}", random_patterns(seed, SIZE, block_size, count))
-    same = env.run("qemu-img", "compare", "-f", "raw", "-F", "raw", raw, url, check=False, timeout_s=120)
-    assert same.returncode == 0 and "identical" in same.stdout, same
+    compare_images(env, raw, url, block_size)
+
+
+def compare_images(env, raw, url, block_size=512):
+    """The whole of both, byte for byte."""
+    if block_size == 512:
+        same = env.run("qemu-img", "compare", "-f", "raw", "-F", "raw", raw, url, check=False, timeout_s=120)
+        assert same.returncode == 0 and "identical" in same.stdout, same
+        return
+    reads = [f"read {at} {min(QEMU_READ_MAX, SIZE - at)}" for at in range(0, SIZE, QEMU_READ_MAX)]
+    qemu_io(env, f"blkverify:{raw}:{url}", reads)
+
+
+@test(quick=True)
+def zeroes_and_discards_leave_what_they_leave_in_a_raw_file(env):
+    daemon = env.daemon()
+    for number, body in enumerate(({}, {"block_size": 4096, "target_object_size_bytes": 16 << 20}, {"store": "memory"})):
+        url = daemon.serve(f"vol{number}", SIZE, number=number, **body)
+        raw = env.scratch / f"zeroes{number}"
+        with open(raw, "wb") as file:
+            file.truncate(SIZE)
+        commands = random_patterns(100 + number, SIZE, body.get("block_size", 512), 300, zeroes=True)
+        for image in (raw, url):
+            qemu_io(env, image, commands, "-d", "unmap")
+        compare_images(env, raw, url, body.get("block_size", 512))
 
 
 @test(quick=True)

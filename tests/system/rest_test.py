@@ -1,6 +1,7 @@
 """The conventions of the REST service. Every response of every system test is checked against the contract as well."""
 import http.client
 import json
+import socket
 import threading
 
 from harness import wait
@@ -17,7 +18,7 @@ def a_contract_is_there_to_check_against(env):
     assert env.programs.contract, "openapi/ holds no contract"
     daemon = env.daemon()
     served = daemon.rest.raw("GET", "/openapi.yaml")
-    assert served.status == 200 and served.text.startswith("openapi: "), served
+    assert served.status == 200 and "\nopenapi: 3.1" in "\n" + served.text, served.text[:200]
 
 
 @test(quick=True)
@@ -97,7 +98,7 @@ def unknown_paths_and_methods_are_named_so(env):
 @test(quick=True)
 def roles_may_do_what_they_are_for(env):
     rest = env.daemon().rest
-    tokens = {role: rest.put(f"/tokens/{role}", {"role": role}).json for role in ("viewer", "operator", "admin")}
+    tokens = {role: rest.put(f"/tokens/a-{role}", {"role": role}).json for role in ("viewer", "operator", "admin")}
     tokens = {role: answer.get("token") or answer.get("secret") for role, answer in tokens.items()}
     for role, token in tokens.items():
         rest.get("/luns", token=token)
@@ -105,7 +106,7 @@ def roles_may_do_what_they_are_for(env):
         rest.put(f"/luns/by-{role}", {"size_bytes": 1 << 20}, token=token, expect=201 if may else 403)
         rest.get("/tokens", token=token, expect=200 if role == "admin" else 403)
     rest.get("/luns", token="not-a-token", expect=401)
-    rest.delete("/tokens/operator", headers={"If-Match": "*"})
+    rest.delete("/tokens/a-operator", headers={"If-Match": "*"})
     rest.get("/luns", token=tokens["operator"], expect=401)
     listed = rest.get("/tokens").text
     assert not any(token in listed for token in tokens.values())
@@ -121,7 +122,8 @@ def every_route_refuses_a_request_without_a_token(env):
             path = path.replace(name, value)
         path = path.replace("{", "").replace("}", "")
         answer = daemon.rest.raw(method, path, b"{}" if method in ("PUT", "PATCH") else None)
-        assert answer.status == 401, (method, path, answer)
+        assert answer.status in (401, 429), (method, path, answer)
+    daemon.rest.get("/luns")
 
 
 @test(quick=True)
@@ -254,6 +256,7 @@ class EventStream:
             headers["Last-Event-ID"] = last_id
         self.connection = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=30)
         self.connection.request("GET", "/api/v1/events", headers=headers)
+        self.socket = self.connection.sock
         self.answer = self.connection.getresponse()
         assert self.answer.status == 200 and "text/event-stream" in self.answer.headers["content-type"], self.answer.status
         self.events = []
@@ -276,6 +279,4 @@ class EventStream:
         return next((e for e in list(self.events) if text in e.get("data", "")), None)
 
     def close(self):
-        if self.connection.sock:
-            self.connection.sock.close()
-        self.connection.close()
+        self.socket.shutdown(socket.SHUT_RDWR)

@@ -281,11 +281,22 @@ static void start_operation(struct slot *slot)
 
 /* ------------------------------------------------ the connection */
 
+/* libiscsi answers what is in flight with CANCELLED, but forgets what was queued behind a logout: that is unanswered too. */
 static void disconnect(void)
 {
 	if (iscsi)
-		iscsi_destroy_context(iscsi); /* answers what is in flight with CANCELLED */
+		iscsi_destroy_context(iscsi);
 	iscsi = NULL;
+	in_flight = 0;
+	for (unsigned i = 0; i < options.queue_depth; i++) {
+		struct slot *slot = &slots[i];
+
+		if (slot->kind == SLOT_WRITE)
+			finish_write(slot, false);
+		if (slot->kind != SLOT_IDLE)
+			set_busy(slot, false);
+		slot->kind = SLOT_IDLE;
+	}
 }
 
 static bool try_connect(void)

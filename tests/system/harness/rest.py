@@ -42,7 +42,10 @@ class Client:
         """One request, sent exactly as given: body is bytes or None. OSError when nobody answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
-            connection.request(method, path, body, headers or {})
+            try:
+                connection.request(method, path, body, headers or {})
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before all of the body was read: the answer is there
             answer = connection.getresponse()
             response = Response(answer.status, answer.getheaders(), answer.read())
         finally:
