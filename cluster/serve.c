@@ -209,6 +209,27 @@ static json_t *serve_settings(const json_t *view)
 	return pick(view, setting_members, COUNT(setting_members));
 }
 
+/* With the address that is really bound: nobody can connect to port 0. A portal that waits for its port is left out. */
+static json_t *serve_portals(const struct serve_input *in)
+{
+	json_t *made = pick_map(config_map(in->config, CONFIG_PORTAL, NULL), portal_members, COUNT(portal_members)), *portal;
+	const char *name;
+	void *next;
+
+	json_object_foreach_safe(made, next, name, portal) {
+		json_t *address = json_object_get(in->bound, name);
+		const char *text = json_string_value(json_object_get(portal, "address"));
+
+		if (address && json_object_set(portal, "address", address) < 0) {
+			json_decref(made);
+			return NULL;
+		}
+		if (!address && text && strcmp(strrchr(text, ':'), ":0") == 0)
+			json_object_del(made, name);
+	}
+	return made;
+}
+
 /* Steals value; -1: it is NULL or there is no memory. */
 static int set_new(json_t *object, const char *name, json_t *value)
 {
@@ -219,7 +240,6 @@ json_t *serve_document(const struct serve_input *in, json_t **ret_missing)
 {
 	static const struct config_ref settings_ref = { CONFIG_SETTINGS, NULL, NULL };
 	const json_t *groups = config_map(in->config, CONFIG_GROUP, NULL);
-	const json_t *portals = config_map(in->config, CONFIG_PORTAL, NULL);
 	const json_t *settings = config_find(in->config, &settings_ref);
 	json_t *view = config_view(in->config, &settings_ref), *missing = json_array();
 	json_t *made = json_pack("{s:I, s:i}", "generation", (json_int_t)in->generation, "worker", (int)in->worker);
@@ -231,7 +251,7 @@ json_t *serve_document(const struct serve_input *in, json_t **ret_missing)
 	rc |= set_new(made, "luns", serve_luns(in, missing));
 	rc |= set_new(made, "targets", serve_targets(in));
 	rc |= set_new(made, "groups", pick_map(groups, group_members, COUNT(group_members)));
-	rc |= set_new(made, "portals", pick_map(portals, portal_members, COUNT(portal_members)));
+	rc |= set_new(made, "portals", serve_portals(in));
 	json_decref(view);
 	if (rc < 0) {
 		json_decref(made);

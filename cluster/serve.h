@@ -18,6 +18,7 @@ struct serve_input {
 	const json_t *placement; /* placement_compute() */
 	unsigned      worker;
 	uint64_t      generation;
+	const json_t *bound;     /* portal name -> address that is really bound, for portals with port 0; may be NULL */
 	const char   *state_dir; /* for the default path of the store "default" */
 };
 
