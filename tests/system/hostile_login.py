@@ -57,8 +57,8 @@ def opcode(number):
 NAME = f"InitiatorName={INITIATOR}\n"
 FIRST_REQUESTS = [
     ("B009", "TLS ClientHello", raw(b"\x16\x03\x01\x02\x00\x01" + bytes(300)), {CLOSE}),
-    ("B009", "HTTP", raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".ljust(64)), {CLOSE}),
-    ("B009", "SSH banner", raw(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n".ljust(64)), {CLOSE}),
+    ("B009", "HTTP", raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".ljust(2048)), {CLOSE}),
+    ("B009", "SSH banner", raw(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n".ljust(2048)), {CLOSE}),
     *[("B016", f"opcode {number:#04x}", opcode(number), {CLOSE, INVALID}) for number in range(0x40) if number != 3],
     ("B017", "DataSegmentLength 8193", good(announced=8193), {CLOSE, ERROR}),
     ("B017", "DataSegmentLength 65536", good(announced=65536), {CLOSE, ERROR}),
