@@ -137,7 +137,7 @@ static int object_open(struct lun *lun, const char *id, uint64_t bytes, struct l
 	object->open_bytes = bytes;
 	/* Another process may have written it and died before the initiator's next SYNCHRONIZE CACHE. */
 	atomic_init(&object->flush, LUN_DIRTY);
-	rc = store_object_open(lun->store, id, bytes, lun->attributes.read_only, &object->handle, err);
+	rc = store_object_open(lun->store, id, bytes, lun->open_read_only, &object->handle, err);
 	if (rc < 0)
 		object->handle = NULL;
 	if (rc == -ENOENT || rc == -EIO) {
@@ -242,6 +242,7 @@ struct lun *lun_open(const struct lun_attributes *attributes, struct store *stor
 	}
 	memset(lun, 0, sizeof *lun);
 	lun->attributes = *attributes;
+	lun->open_read_only = attributes->read_only;
 	lun->store = store;
 	lun->block_shift = attributes->block_bytes == 512 ? 9 : 12;
 	store_get_limits(store, &lun->limits);
@@ -325,6 +326,19 @@ int lun_remap(struct lun *lun, const json_t *map, struct err *err)
 	lun->retired = old;
 	free_retired(lun);
 	return grown;
+}
+
+int lun_make_writable(struct lun *lun, struct err *err)
+{
+	const struct lun_generation *generation = atomic_load(&lun->generation);
+	int rc = 0;
+
+	for (uint32_t i = 0; i < generation->count && rc == 0; i++)
+		if (generation->tuple[i].object->handle)
+			rc = store_object_make_writable(generation->tuple[i].object->handle, err);
+	if (rc == 0)
+		lun->open_read_only = false;
+	return rc;
 }
 
 /* ---- questions ---- */

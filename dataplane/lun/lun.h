@@ -62,6 +62,10 @@ void lun_close(struct lun *lun);
 /* Manager thread. Swaps in a later generation; I/O on the old one finishes; 1 when the capacity changed. */
 int lun_remap(struct lun *lun, const json_t *map, struct err *err);
 
+/* Manager thread. A LUN that was opened read-only takes writes from now on (nothing needs to be done for the other way:
+ * the SCSI layer protects it). -EBUSY: another process serves it, too. */
+int lun_make_writable(struct lun *lun, struct err *err);
+
 const struct lun_attributes *lun_attributes(const struct lun *lun);
 uint64_t lun_capacity_blocks(const struct lun *lun); /* any thread */
 void lun_limits(const struct lun *lun, struct store_limits *ret_limits);

@@ -55,6 +55,7 @@ struct lun {
 	struct store *store;
 	struct store_limits limits;
 	uint8_t block_shift;
+	bool open_read_only; /* how objects are opened; manager thread */
 	_Atomic(struct lun_generation *) generation; /* the current one */
 	_Atomic uint64_t capacity_blocks;            /* of it */
 	_Atomic uint64_t flush_token;

@@ -223,7 +223,8 @@ static int refuse(const struct store_io *io)
 
 	if (io->op != STORE_FLUSH && (io->len_bytes > size || io->offset_bytes > size - io->len_bytes))
 		return -ERANGE;
-	if (object->read_only && (io->op == STORE_WRITE || io->op == STORE_UNMAP))
+	if ((io->op == STORE_WRITE || io->op == STORE_UNMAP) &&
+	    atomic_load_explicit(&object->read_only, memory_order_relaxed))
 		return -EROFS;
 	return object->ops->submit[io->op] ? 0 : -EOPNOTSUPP;
 }

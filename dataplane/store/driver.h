@@ -39,6 +39,7 @@ struct store_ops {
 	int (*object_open)(struct store *store, const char *id, uint64_t size_bytes, bool read_only,
 			   struct store_object **ret_object, struct err *err);
 	void (*object_close)(struct store_object *object);
+	int (*object_writable)(struct store_object *object, struct err *err);
 	int (*object_grown)(struct store_object *object, uint64_t size_bytes);
 	int (*object_extent)(struct store_object *object, uint64_t offset_bytes, bool *ret_mapped,
 			     uint64_t *ret_len_bytes);
@@ -54,7 +55,7 @@ struct store_object {
 	const struct store_ops *ops;
 	struct store *store;
 	_Atomic uint64_t size_bytes; /* grows only */
-	bool read_only;
+	_Atomic bool read_only;
 	char id[STORE_OBJECT_ID_MAX];
 };
 

@@ -458,6 +458,13 @@ static void fault_object_close(struct store_object *base)
 	free(container_of(base, struct fault_object, object));
 }
 
+static int fault_object_writable(struct store_object *base, struct err *err)
+{
+	int rc = judge_call(base->store, FAULT_OPEN, base->id, err);
+
+	return rc < 0 ? rc : store_object_make_writable(inner_of(base), err);
+}
+
 static int fault_object_grown(struct store_object *base, uint64_t size_bytes)
 {
 	int rc = judge_call(base->store, FAULT_GROWN, base->id, NULL);
@@ -562,6 +569,7 @@ const struct store_ops store_fault_ops = {
 	.space = fault_space,
 	.object_open = fault_object_open,
 	.object_close = fault_object_close,
+	.object_writable = fault_object_writable,
 	.object_grown = fault_object_grown,
 	.object_extent = fault_object_extent,
 	.submit = {

@@ -333,9 +333,10 @@ static int file_space(struct store *base, uint64_t *ret_total_bytes, uint64_t *r
 
 /* ---- opening an object ---- */
 
-static int lock_file(int fd, bool read_only)
+/* type: F_RDLCK, F_WRLCK or F_UNLCK; what the description holds is converted, and kept when that is refused. */
+static int lock_file(int fd, short type)
 {
-	struct flock lock = {.l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
@@ -362,7 +363,7 @@ static int open_and_lock(const struct file_store *store, const char *id, uint64_
 
 	if (fd < 0)
 		return err_errno(err, -errno, "cannot open object %s", id);
-	rc = lock_file(fd, read_only);
+	rc = lock_file(fd, read_only ? F_RDLCK : F_WRLCK);
 	if (rc == -EBUSY) {
 		err_set(err, rc, "object %s is in use by another process", id);
 	} else if (rc < 0) {
@@ -397,7 +398,7 @@ static int file_object_open(struct store *base, const char *id, uint64_t size_by
 	object->buffered = !store->direct;
 	object->offset_mask = store->offset_align - 1;
 	object->memory_mask = store->memory_align - 1;
-	object->serialise = store->offset_align > SECTOR_MIN && !read_only;
+	object->serialise = store->offset_align > SECTOR_MIN;
 	range_locks_init(&object->sectors);
 	*ret_object = &object->object;
 	return 0;
@@ -410,6 +411,43 @@ static void file_object_close(struct store_object *base)
 	close(object->fd);
 	range_locks_fini(&object->sectors);
 	free(object);
+}
+
+/* `fd` is a second description of the object's file. Both hold the shared lock for a moment, so that no writer gets in. */
+static int exchange_locks(int old_fd, int fd)
+{
+	int rc = lock_file(fd, F_RDLCK);
+
+	if (rc < 0)
+		return rc;
+	lock_file(old_fd, F_UNLCK);
+	rc = lock_file(fd, F_WRLCK);
+	if (rc < 0)
+		lock_file(old_fd, F_RDLCK);
+	return rc;
+}
+
+/* The new description takes the old one's number: an iocb in a batch goes through either. */
+static int file_object_writable(struct store_object *base, struct err *err)
+{
+	struct file_object *object = file_object(base);
+	const struct file_store *store = file_store(base->store);
+	int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (store->direct ? O_DIRECT : 0);
+	int fd = openat(store->dir_fd, base->id, flags);
+	struct stat old_st, st;
+	int rc;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || fstat(object->fd, &old_st) < 0)
+		rc = -errno;
+	else if (st.st_ino != old_st.st_ino || st.st_dev != old_st.st_dev)
+		rc = -ESTALE;
+	else
+		rc = exchange_locks(object->fd, fd);
+	if (rc == 0 && dup3(fd, object->fd, O_CLOEXEC) < 0)
+		rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc < 0 ? err_errno(err, rc, "object %s cannot become writable", base->id) : 0;
 }
 
 static int file_object_grown(struct store_object *base, uint64_t size_bytes)
@@ -447,6 +485,7 @@ const struct store_ops store_file_ops = {
 	.space = file_space,
 	.object_open = file_object_open,
 	.object_close = file_object_close,
+	.object_writable = file_object_writable,
 	.object_grown = file_object_grown,
 	.object_extent = file_object_extent,
 	.submit = {

@@ -495,6 +495,12 @@ static void memory_object_close(struct store_object *base)
 	free(container_of(base, struct memory_object, object));
 }
 
+static int memory_object_writable(struct store_object *object, struct err *err)
+{
+	(void)object, (void)err;
+	return 0;
+}
+
 static int memory_object_grown(struct store_object *object, uint64_t size_bytes)
 {
 	(void)object;
@@ -549,6 +555,7 @@ const struct store_ops store_memory_ops = {
 	.space = memory_space,
 	.object_open = memory_object_open,
 	.object_close = memory_object_close,
+	.object_writable = memory_object_writable,
 	.object_grown = memory_object_grown,
 	.object_extent = memory_object_extent,
 	.submit = {

@@ -82,6 +82,12 @@ static void null_object_close(struct store_object *object)
 	free(object);
 }
 
+static int null_object_writable(struct store_object *object, struct err *err)
+{
+	(void)object, (void)err;
+	return 0;
+}
+
 static int null_object_grown(struct store_object *object, uint64_t size_bytes)
 {
 	(void)object, (void)size_bytes;
@@ -121,6 +127,7 @@ const struct store_ops store_null_ops = {
 	.space = null_space,
 	.object_open = null_object_open,
 	.object_close = null_object_close,
+	.object_writable = null_object_writable,
 	.object_grown = null_object_grown,
 	.object_extent = null_object_extent,
 	.submit = {

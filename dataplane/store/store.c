@@ -154,7 +154,7 @@ int store_object_open(struct store *store, const char *object_id, uint64_t size_
 		return rc;
 	object->ops = store->ops;
 	object->store = store;
-	object->read_only = read_only;
+	atomic_store(&object->read_only, read_only);
 	atomic_store(&object->size_bytes, size_bytes);
 	strcpy(object->id, object_id); /* check_id: it fits */
 	*ret_object = object;
@@ -165,6 +165,20 @@ void store_object_close(struct store_object *object)
 {
 	if (object)
 		object->ops->object_close(object);
+}
+
+int store_object_make_writable(struct store_object *object, struct err *err)
+{
+	int rc;
+
+	if (!atomic_load(&object->read_only))
+		return 0;
+	if (!object->ops->object_writable)
+		return err_set(err, -EOPNOTSUPP, "object %s cannot become writable", object->id);
+	rc = object->ops->object_writable(object, err);
+	if (rc == 0)
+		atomic_store(&object->read_only, false);
+	return rc;
 }
 
 int store_object_grown(struct store_object *object, uint64_t size_bytes)

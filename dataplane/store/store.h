@@ -89,6 +89,9 @@ int store_space(struct store *store, uint64_t *ret_total_bytes, uint64_t *ret_fr
 int store_object_open(struct store *store, const char *object_id, uint64_t size_bytes, bool read_only,
 		      struct store_object **ret_object, struct err *err);
 void store_object_close(struct store_object *object); /* no I/O may be in flight */
+/* An object that was opened read-only takes writes from now on; its lock becomes exclusive. -EBUSY: another process has it
+ * open, too, and nothing has changed. One thread at a time; I/O may be in flight. */
+int store_object_make_writable(struct store_object *object, struct err *err);
 /* The object grew (store_object_resize elsewhere); from now on I/O up to size_bytes is valid. Any thread. */
 int store_object_grown(struct store_object *object, uint64_t size_bytes);
 /* From offset: whether it is mapped and for how many bytes the answer holds (SEEK_DATA/SEEK_HOLE). Blocking but short. */

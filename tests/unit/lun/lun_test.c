@@ -425,6 +425,23 @@ static void an_object_that_another_process_has_open_fails_the_open(void **state)
 	fixture_fini(&f);
 }
 
+static void a_read_only_lun_becomes_writable(void **state)
+{
+	struct lun_attributes a = attributes(512);
+	struct fixture f;
+	struct err err = {0};
+
+	(void)state;
+	fixture_init(&f, "file");
+	lun_close(f.lun);
+	a.read_only = true;
+	f.lun = lun_open(&a, f.store, f.map, &err);
+	assert_int_equal(io(&f, LUN_WRITE, 250, 16), -EROFS);
+	assert_int_equal(lun_make_writable(f.lun, &err), 0);
+	assert_int_equal(io(&f, LUN_WRITE, 250, 16), 0);
+	fixture_fini(&f);
+}
+
 static void the_nth_open_fails_and_leaks_nothing(void **state)
 {
 	struct lun_attributes a = attributes(512);
@@ -541,6 +558,7 @@ int main(void)
 		cmocka_unit_test(growing_under_io_causes_no_error),
 		cmocka_unit_test(a_missing_or_short_object_is_a_medium_error_in_its_range_only),
 		cmocka_unit_test(an_object_that_another_process_has_open_fails_the_open),
+		cmocka_unit_test(a_read_only_lun_becomes_writable),
 		cmocka_unit_test(the_nth_open_fails_and_leaks_nothing),
 		cmocka_unit_test(extents_run_on_over_object_borders),
 		cmocka_unit_test(zeroes_are_written_where_the_store_cannot_punch),

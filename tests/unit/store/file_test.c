@@ -203,6 +203,28 @@ static void an_object_has_one_writer_or_many_readers_among_processes(void **stat
 	fixture_fini(&f);
 }
 
+static void a_reader_becomes_the_writer_when_nobody_else_reads(void **state)
+{
+	struct store_object *other;
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	fixture_init(&f, 8);
+	store_object_close(f.object);
+	assert_int_equal(store_object_open(f.store, "a", MIB, true, &f.object, &err), 0);
+	assert_int_equal(store_object_open(f.store, "a", MIB, true, &other, &err), 0);
+	assert_int_equal(store_object_make_writable(f.object, &err), -EBUSY);
+	assert_int_equal(rig_io(&f.rig, f.object, STORE_WRITE, 0, f.bytes, 4096), -EROFS);
+	assert_int_equal(open_in_child(f.rig.dir, false), -EBUSY); /* the shared lock is still there */
+	store_object_close(other);
+	assert_int_equal(open_in_child(f.rig.dir, false), -EBUSY);
+	assert_int_equal(store_object_make_writable(f.object, &err), 0);
+	assert_int_equal(rig_io(&f.rig, f.object, STORE_WRITE, 0, f.bytes, 4096), 0);
+	assert_int_equal(open_in_child(f.rig.dir, true), -EBUSY);
+	fixture_fini(&f);
+}
+
 static void an_object_shorter_than_the_mapping_says_is_eio(void **state)
 {
 	struct store_object *object;
@@ -348,6 +370,7 @@ int main(void)
 		cmocka_unit_test(fua_is_rwf_dsync_and_nothing_else_is),
 		cmocka_unit_test(nothing_reaches_the_kernel_before_flush),
 		cmocka_unit_test(an_object_has_one_writer_or_many_readers_among_processes),
+		cmocka_unit_test(a_reader_becomes_the_writer_when_nobody_else_reads),
 		cmocka_unit_test(an_object_shorter_than_the_mapping_says_is_eio),
 		cmocka_unit_test(a_file_cut_short_underneath_is_eio_and_never_a_short_read),
 		cmocka_unit_test(an_iocb_that_the_kernel_refuses_fails_alone),
