@@ -175,7 +175,7 @@ const struct cli_command cli_commands[] = {
 	{ "target", "map", "TARGET LUN [NUMBER]", PUT, .path = V1 "/targets/{TARGET}/luns/{NUMBER}", .body = "LUN=lun",
 	  .options = "read-only dry-run", .run = run_target_map,
 	  .done = "{TARGET} serves LUN {LUN} as number {NUMBER}",
-	  .help = "Assign a LUN to a target, by the lowest free number if none is given.",
+	  .help = "Assign a LUN to a target, by the lowest free number if none is given (the one it has already, if any).",
 	  .example = "lunette target map iqn.2026-11.io.lunette:t1 vol1" },
 	{ "target", "unmap", "TARGET NUMBER", REMOVE, .path = V1 "/targets/{TARGET}/luns/{NUMBER}",
 	  .options = "force dry-run",

@@ -258,21 +258,32 @@ static void bash_commands(FILE *out)
 	}
 }
 
+/* Options behind which a word is their value, not an argument. */
+static void bash_valued(FILE *out, const struct cli_option *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].argument)
+			fprintf(out, "--%s ", rows[i].name);
+}
+
 void help_bash_completion(FILE *out)
 {
 	fputs("# bash completion for lunette(1); made by `lunette completion bash`\n"
 	      "_lunette() {\n"
-	      "\tlocal cur nouns verbs= arguments= options= key noun= verb= place=0 i word name\n"
+	      "\tlocal cur nouns verbs= arguments= options= key noun= verb= valued place=0 i word name\n"
 	      "\tcur=${COMP_WORDS[COMP_CWORD]}\n"
 	      "\tCOMPREPLY=()\n"
 	      "\tnouns=\"", out);
 	for (size_t i = 0; i < cli_command_count; i++)
 		if (i == 0 || strcmp(cli_commands[i].noun, cli_commands[i - 1].noun) != 0)
 			fprintf(out, "%s%s", i ? " " : "", cli_commands[i].noun);
+	fputs("\"\n\tvalued=\" ", out);
+	bash_valued(out, cli_options, cli_option_count);
+	bash_valued(out, cli_global_options, cli_global_option_count);
 	fputs("\"\n"
 	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	      "\t\tword=${COMP_WORDS[i]}\n"
-	      "\t\t[[ $word == -* ]] && continue\n"
+	      "\t\tif [[ $word == -* ]]; then [[ $valued == *\" $word \"* ]] && ((i++)); continue; fi\n"
 	      "\t\tif [[ -z $noun ]]; then noun=$word\n"
 	      "\t\telif [[ -z $verb ]]; then verb=$word\n"
 	      "\t\telse ((place++)); fi\n"

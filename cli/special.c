@@ -15,10 +15,17 @@
 
 #define LUN_NUMBERS 16384
 
-/* --- target map: the lowest free number --- */
+/* --- target map: which number --- */
 
-/* The smallest LUN number that no item has. */
-static unsigned lowest_free(const json_t *items)
+static bool lun_is(const json_t *mapping, const char *lun)
+{
+	const char *name = json_string_value(json_object_get(mapping, "lun"));
+
+	return name && strcmp(name, lun) == 0;
+}
+
+/* The number that has this LUN already, so that the same command again changes nothing; else the smallest one free. */
+static unsigned number_for(const json_t *items, const char *lun)
 {
 	static unsigned char used[LUN_NUMBERS + 1];
 	const json_t *item;
@@ -30,6 +37,8 @@ static unsigned lowest_free(const json_t *items)
 		const char *name = json_string_value(json_object_get(item, "name"));
 		unsigned long n = name ? strtoul(name, NULL, 10) : LUN_NUMBERS;
 
+		if (lun_is(item, lun) && n < LUN_NUMBERS)
+			return (unsigned)n;
 		used[n < LUN_NUMBERS ? n : LUN_NUMBERS] = 1;
 	}
 	while (number < LUN_NUMBERS - 1 && used[number])
@@ -52,7 +61,7 @@ int run_target_map(struct client *client, const struct invocation *inv)
 		free(path);
 		if (verdict != CLI_OK)
 			return verdict;
-		snprintf(number, sizeof number, "%u", lowest_free(json_object_get(list, "items")));
+		snprintf(number, sizeof number, "%u", number_for(json_object_get(list, "items"), inv->argument[1]));
 		json_decref(list);
 		numbered.argument[numbered.argument_count++] = number;
 	}
