@@ -91,12 +91,15 @@ static bool offer_header(struct tcp_connection *tcp, const uint8_t *header, uint
 	return true;
 }
 
-/* Bytes of the whole header, as far as the bytes at hand tell; 0: its AHS is longer than we ever accept. */
+/* Bytes of the whole header, as far as the bytes at hand tell; 0: it has an AHS that no PDU of its kind has, so there is
+ * no sense in waiting for it (the banners of other protocols end here). */
 static uint32_t header_length(const struct tcp_connection *tcp, const uint8_t *bhs)
 {
 	uint32_t ahs = bhs_ahs_bytes(bhs);
 
-	return ahs > ISCSI_AHS_MAX_BYTES ? 0 : ISCSI_BHS_BYTES + ahs + (tcp->header_digest ? 4 : 0);
+	if (ahs > ISCSI_AHS_MAX_BYTES || (ahs && bhs_opcode(bhs) != ISCSI_SCSI_COMMAND))
+		return 0;
+	return ISCSI_BHS_BYTES + ahs + (tcp->header_digest ? 4 : 0);
 }
 
 /* Copies bytes of a header into tcp->header until it holds `want`; true when it does. */
@@ -123,7 +126,7 @@ static bool input_header(struct tcp_connection *tcp, struct cursor *c)
 	}
 	whole = header_length(tcp, header);
 	if (whole == 0) {
-		iscsi_transport_lost(tcp->mover.connection, "additional header segments too long");
+		iscsi_transport_lost(tcp->mover.connection, "not an iSCSI PDU, or additional header segments too long");
 		return false;
 	}
 	if (in_place && left(c) >= whole) {
