@@ -11,10 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "dataplane/reactor/internal.h"
 #include "log.h"
+
+#define LOCK_POLL_MS 10
+#define LOCK_WAIT_MS 3000
 
 struct serving {
 	struct worker *worker;
@@ -129,6 +134,19 @@ static bool claim_stats(struct worker *worker, struct iscsi_lun *lun, const char
 	return lun->stats != NULL;
 }
 
+/* A target that moves here from another worker: that one may still be closing the LUN, whose objects it has locked. */
+static struct lun *open_unlocked(const struct lun_attributes *attributes, struct store *store, const json_t *map,
+				 struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_POLL_MS * 1000000 };
+	uint64_t give_up_ns = clock_now_ns() + LOCK_WAIT_MS * NS_PER_MS;
+	struct lun *lun;
+
+	while (!(lun = lun_open(attributes, store, map, err)) && err->code == -EBUSY && clock_now_ns() < give_up_ns)
+		nanosleep(&pause, NULL);
+	return lun;
+}
+
 static struct iscsi_lun *open_lun(struct serving *serving, const char *name, json_t *description, struct err *err)
 {
 	struct worker *worker = serving->worker;
@@ -149,7 +167,7 @@ static struct iscsi_lun *open_lun(struct serving *serving, const char *name, jso
 	lun->store = find_store(worker, store_name ? store_name : "default", serving->serve, err);
 	if (!lun->store)
 		goto fail;
-	lun->lun = lun_open(&attributes, lun->store, json_object_get(description, "map"), err);
+	lun->lun = open_unlocked(&attributes, lun->store, json_object_get(description, "map"), err);
 	if (!lun->lun)
 		goto fail;
 	lun->lu = scsi_lu_new(lun->lun, &services, err);
@@ -180,6 +198,7 @@ static bool same_lun(const struct iscsi_lun *lun, const json_t *description)
 static void change_lun(struct serving *serving, struct iscsi_lun *lun, const char *name, json_t *description)
 {
 	struct err err = { 0 };
+	bool read_only;
 	int grown;
 
 	if (json_equal(lun->serve, description))
@@ -191,7 +210,12 @@ static void change_lun(struct serving *serving, struct iscsi_lun *lun, const cha
 	}
 	if (grown)
 		scsi_lu_capacity_changed(lun->lu);
-	scsi_lu_read_only_changed(lun->lu, json_is_true(json_object_get(description, "read_only")));
+	read_only = json_is_true(json_object_get(description, "read_only"));
+	if (!read_only && lun_make_writable(lun->lun, &err) < 0) {
+		report(serving, name, err.text);
+		return;
+	}
+	scsi_lu_read_only_changed(lun->lu, read_only);
 	json_decref(lun->serve);
 	lun->serve = json_incref(description);
 }
@@ -303,13 +327,26 @@ static void serving_free(struct serving *serving)
 	free(serving);
 }
 
+/* The content of a memory LUN lives in this process and nowhere else: it ends with the LUN. */
+static void remove_lun(struct iscsi_lun *lun)
+{
+	bool volatile_store = strcmp(store_kind(lun->store), "memory") == 0;
+	struct store *store = lun->store;
+	json_t *map = volatile_store ? lun_map_json(lun->lun) : NULL;
+
+	close_lun(lun);
+	if (map)
+		lun_map_remove(store, map, NULL);
+	json_decref(map);
+}
+
 static void in_force(struct serving *serving)
 {
 	struct worker *worker = serving->worker;
 	struct list *pos;
 
 	while ((pos = list_take(&serving->removed)))
-		close_lun(container_of(pos, struct iscsi_lun, link));
+		remove_lun(container_of(pos, struct iscsi_lun, link));
 	json_decref(worker->serve);
 	worker->serve = json_incref(serving->serve);
 	worker->generation = serving->generation;
