@@ -253,7 +253,15 @@ bool scsi_prepare_pr_out(struct scsi_task *task)
 	return scsi_prepare_length(task);
 }
 
-/* TransportIDs that fill exactly [bytes, bytes + len_bytes) into job->others; false: malformed or no memory (*ret_asc). */
+static bool admitted(const struct pr_job *job, const struct pr_nexus *nexus)
+{
+	const struct scsi_services *services = &job->lu->services;
+
+	return !services->admits ||
+	       services->admits(services->arg, job->task->nexus->port.target_name, nexus->initiator);
+}
+
+/* TransportIDs that fill exactly [bytes, bytes + len_bytes) into job->others; false: job->outcome says why. */
 static bool decode_transport_ids(struct pr_job *job, const uint8_t *bytes, unsigned len_bytes)
 {
 	job->others = calloc(len_bytes / LIST_BYTES + 1, sizeof *job->others);
@@ -265,7 +273,7 @@ static bool decode_transport_ids(struct pr_job *job, const uint8_t *bytes, unsig
 	while (len_bytes) {
 		unsigned used = transport_id_decode(bytes, len_bytes, &job->others[job->command.others_count]);
 
-		if (!used)
+		if (!used || !admitted(job, &job->others[job->command.others_count]))
 			return false;
 		job->command.others_count++;
 		bytes += used;

@@ -118,6 +118,9 @@ struct scsi_services {
 	uint64_t daemon_epoch;       /* changes with each start of the daemon, not of a worker: what ends reservations
 					that were made without APTPL */
 	struct offload  *offload;
+	/* Whether the initiator may log in to the target: what SPEC_I_PT and REGISTER AND MOVE name must be. Any thread.
+	 * NULL: every name will do. */
+	bool (*admits)(void *arg, const char *target_name, const char *initiator_name);
 	/* PREEMPT AND ABORT: abort all tasks on lu of each of the nexuses, then call done(done_arg) on the mailbox's thread. */
 	void (*abort_nexuses)(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
 			      void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to);

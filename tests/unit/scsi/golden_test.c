@@ -5,6 +5,16 @@
 #include "tests/unit/scsi/check.h"
 
 #define GOLDEN_DIR "tests/golden/scsi"
+#define DOCS       "docs/scsi-commands.md"
+
+static const char docs_head[] =
+	"# SCSI commands\n\n"
+	"Made from `dataplane/scsi/commands.def` (SPC-4, SBC-3); REPORT SUPPORTED OPERATION CODES tells an initiator the same.\n"
+	"Access is what reservations look at (SPC-4 table 66): *any* never conflicts; *status* only with RESERVE(6); *read* "
+	"with exclusive\naccess; *write* and *manage* with every reservation that excludes the initiator; *reserve* and "
+	"*release* with any registration.\n*write* is also what write protection forbids.\n\n"
+	"| opcode | service action | command | CDB bytes | access | only on |\n"
+	"| --- | --- | --- | --- | --- | --- |\n";
 
 static const struct {
 	const char *name;
@@ -71,6 +81,40 @@ static void compare(const char *name)
 		fail_msg("%s\nis\n%sinstead of\n%s", name, ours, golden);
 }
 
+/* docs/scsi-commands.md is made from the table. */
+static void the_documented_commands_are_those_of_the_table(void **state)
+{
+	static const char *const access[ACCESS_COUNT] = {
+		[ACCESS_ANY] = "any", [ACCESS_STATUS] = "status", [ACCESS_READ] = "read", [ACCESS_WRITE] = "write",
+		[ACCESS_MANAGE] = "manage", [ACCESS_RESERVE] = "reserve", [ACCESS_RELEASE] = "release",
+		[ACCESS_PR_OUT] = "PR OUT",
+	};
+	const char *mode = getenv("LUNETTE_GOLDEN");
+	static char ours[65536], theirs[65536];
+	size_t at = 0;
+	FILE *file;
+
+	(void)state;
+	at += (size_t)snprintf(ours, sizeof ours, "%s", docs_head);
+	for (unsigned i = 0; i < scsi_command_count; i++) {
+		const struct scsi_command *row = &scsi_commands[i];
+		char action[16] = "";
+
+		if (row->service_action != SCSI_SA_NONE)
+			snprintf(action, sizeof action, "%02Xh", (unsigned)row->service_action);
+		at += (size_t)snprintf(ours + at, sizeof ours - at, "| %02Xh | %s | %s | %u | %s | %s |\n", row->opcode,
+				       action, row->name, row->cdb_len_bytes, access[row->access],
+				       row->flags & CMD_LBP ? "thin LUNs" : "");
+	}
+	file = fopen(DOCS, mode && !strcmp(mode, "write") ? "w+" : "r");
+	assert_non_null(file);
+	if (mode && !strcmp(mode, "write"))
+		fputs(ours, file), rewind(file);
+	theirs[fread(theirs, 1, sizeof theirs - 1, file)] = '\0';
+	fclose(file);
+	assert_string_equal(theirs, ours);
+}
+
 static void the_bytes_are_those_of_the_golden_files(void **state)
 {
 	(void)state;
@@ -87,7 +131,10 @@ static void the_bytes_are_those_of_the_golden_files(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(the_bytes_are_those_of_the_golden_files) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_bytes_are_those_of_the_golden_files),
+		cmocka_unit_test(the_documented_commands_are_those_of_the_table),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -320,6 +320,31 @@ static void spec_i_pt_registers_others(void **state)
 	expect_conflict();
 }
 
+static bool admits_host_one(void *arg, const char *target_name, const char *initiator_name)
+{
+	(void)arg;
+	assert_string_equal(target_name, "iqn.2026-11.io.lunette:t1");
+	return !strcmp(initiator_name, "iqn.1994-05.com.example:host1");
+}
+
+static void initiators_without_access_cannot_be_registered(void **state)
+{
+	struct pr_nexus nexuses[2] = { scsi_port_pr_nexus(&world.nexus[1]->port),
+				       scsi_port_pr_nexus(&world.nexus[2]->port) };
+	uint8_t list[1024];
+	unsigned len = spec_list(list, nexuses, 2, 0);
+
+	(void)state;
+	world.lu->services.admits = admits_host_one;
+	out_list(0, 0, 0, list, len, len);
+	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_LIST);
+	pr_in(0, 0, 64);
+	assert_int_equal(get_be32(outcome.data + 4), 0); /* nothing was registered */
+	len = spec_list(list, nexuses, 1, 0);
+	out_list(0, 0, 0, list, len, len);
+	expect_good();
+}
+
 static void register_and_move_names_a_nexus(void **state)
 {
 	struct pr_nexus to = scsi_port_pr_nexus(&world.nexus[2]->port);
@@ -589,6 +614,7 @@ int main(void)
 		PR_TEST(preempt_and_abort_aborts_the_preempted),
 		PR_TEST(parameter_lists_of_other_lengths_are_refused),
 		PR_TEST(spec_i_pt_registers_others),
+		PR_TEST(initiators_without_access_cannot_be_registered),
 		PR_TEST(register_and_move_names_a_nexus),
 		PR_TEST(a_worker_that_starts_again_keeps_reservations),
 		PR_TEST(a_daemon_that_starts_again_keeps_only_aptpl),

@@ -118,6 +118,32 @@ static void report_luns_selects_and_cuts(void **state)
 	}
 }
 
+static void every_one_of_4096_luns_is_reported(void **state)
+{
+	struct scsi_inventory_entry *entries = calloc(4096, sizeof *entries);
+	struct scsi_inventory *inventory;
+
+	(void)state;
+	for (unsigned i = 0; i < 4096; i++)
+		entries[i] = (struct scsi_inventory_entry){ (uint16_t)i, false, world.lu };
+	inventory = scsi_inventory_new(entries, 4096);
+	assert_true(scsi_nexus_set_inventory(world.nexus[0], inventory));
+	scsi_inventory_unref(inventory);
+	free(entries);
+	send(BYTES(0xa0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0));
+	expect_good();
+	assert_int_equal(get_be32(outcome.data), 4096 * 8);
+	assert_int_equal(outcome.data_in_bytes, 8 + 4096 * 8);
+	for (unsigned i = 0; i < 4096; i++) {
+		uint16_t number = 0xffff;
+
+		assert_int_equal(scsi_lun_decode(get_be64(outcome.data + 8 + 8 * i), &number), LUN_NUMBER);
+		assert_int_equal(number, i);
+	}
+	send_lun(scsi_lun_encode(4095), BYTES(0x00)); /* REPORT LUNS told that the LUNs have changed */
+	expect_good();
+}
+
 /* --- mode pages --- */
 
 static void every_mode_page_request_is_answered_or_refused(void **state)
@@ -360,6 +386,7 @@ int main(void)
 		SCSI_TEST(numbers_without_a_unit_answer_as_sam_says),
 		SCSI_TEST(lun_zero_answers_without_a_unit),
 		SCSI_TEST(report_luns_selects_and_cuts),
+		SCSI_TEST(every_one_of_4096_luns_is_reported),
 		SCSI_TEST(every_mode_page_request_is_answered_or_refused),
 		SCSI_TEST(descriptor_sense_can_be_turned_on_and_off),
 		SCSI_TEST(software_write_protection_protects),
