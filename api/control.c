@@ -28,6 +28,7 @@
 #define READY_PATIENCE_MS 10000 /* then READY all the same: health says which worker is missing */
 #define TURN_MAX_MS       1000
 #define HOUSEKEEPING_MS   30000
+#define REAP_EVERY        20      /* rounds of housekeeping */
 #define REAP_AGE_S        3600
 #define VERSIONS_KEPT     16
 #define PEM_MAX           (1024 * 1024)
@@ -38,12 +39,25 @@ struct control {
 	struct loop_timer patience, housekeeping;
 	struct offload_job reap;
 	bool begun, reaping, stop;
+	unsigned rounds; /* of housekeeping */
 	int status;
 	char http[CONTROL_ADDRESSES_MAX * 80]; /* where REST answers: "127.0.0.1:3261,[::1]:3261" */
 	uint8_t buffer[CHANNEL_MESSAGE_MAX];
 };
 
 /* --- the supervisor --- */
+
+static void on_worker_state(struct service *s, const struct msg_WORKER_STATE *state)
+{
+	char object[32];
+
+	if (state->index < WORKERS_MAX && state->starts > 1 && s->workers.worker[state->index].state.starts != state->starts) {
+		snprintf(object, sizeof object, "worker:%u", state->index);
+		events_add(&s->events, "worker", object, "started again (%u times); it ended with: %s", state->starts,
+			   state->last_exit);
+	}
+	workers_state(&s->workers, state);
+}
 
 static void on_message(struct control *c, const struct message *m)
 {
@@ -60,7 +74,7 @@ static void on_message(struct control *c, const struct message *m)
 		workers_stats(&s->workers, &m->as.STATS);
 		break;
 	case MSG_WORKER_STATE:
-		workers_state(&s->workers, &m->as.WORKER_STATE);
+		on_worker_state(s, &m->as.WORKER_STATE);
 		break;
 	case MSG_BEGIN:
 		s->workers.count = m->as.BEGIN.worker_count <= WORKERS_MAX ? m->as.BEGIN.worker_count : WORKERS_MAX;
@@ -278,6 +292,22 @@ static void out_of_patience(struct loop_timer *timer)
 	say_ready(container_of(timer, struct control, patience));
 }
 
+/* CHAP secrets that a crash between two publishes left behind (cluster/secrets.h). */
+static int sweep_secrets(json_t **content, uint64_t version, void *arg, struct err *err)
+{
+	struct service *s = arg;
+	json_t *config = NULL;
+	uint64_t config_version;
+	int swept;
+
+	(void)version;
+	if (!*content || docstore_load(s->docs, CONFIG_DOCUMENT, &config, &config_version, err))
+		return 1;
+	swept = secrets_sweep(*content, config, clock_wall_ms(), SECRETS_ORPHAN_AGE_MS);
+	json_decref(config);
+	return swept > 0 ? 0 : 1;
+}
+
 static void reap_work(struct offload_job *job)
 {
 	struct control *c = container_of(job, struct control, reap);
@@ -288,6 +318,8 @@ static void reap_work(struct offload_job *job)
 		log_warning("cannot tidy the documents: %s", err.text);
 	if (lun_objects_reap(s->docs, s->options->state_dir, REAP_AGE_S, &err) < 0)
 		log_warning("cannot tidy the stores: %s", err.text);
+	if (docstore_update(s->docs, SECRETS_DOCUMENT, sweep_secrets, s, NULL, &err) < 0)
+		log_warning("cannot tidy the secrets: %s", err.text);
 }
 
 static void reap_done(struct offload_job *job)
@@ -305,7 +337,7 @@ static void housekeeping(struct loop_timer *timer)
 		s->disk_total_bytes = (uint64_t)space.f_blocks * space.f_frsize;
 		s->disk_free_bytes = (uint64_t)space.f_bavail * space.f_frsize;
 	}
-	if (!c->reaping) {
+	if (!c->reaping && c->rounds++ % REAP_EVERY == 0) {
 		c->reaping = true;
 		c->reap.work = reap_work;
 		c->reap.done = reap_done;

@@ -123,8 +123,7 @@ void events_leave(struct events *events, struct event_stream *stream)
 /* What the stream missed is told once, in the middle of no other event. */
 static size_t read_lost(struct events *events, struct event_stream *stream, char *buffer, size_t size)
 {
-	int n = snprintf(buffer, size, "event: lost\ndata: {\"lost\":%" PRIu64 "}\n\n",
-			 events->first_id - stream->next_id);
+	int n = snprintf(buffer, size, "event: lost\ndata: {\"first_id\":%" PRIu64 "}\n\n", events->first_id);
 
 	stream->next_id = events->first_id;
 	stream->sent_bytes = 0;

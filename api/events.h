@@ -3,7 +3,7 @@
  * that read it. An event: {"id": 17, "time": "...", "kind": "login", "object": "session:...", "text": "..."}.
  *
  * A stream starts behind Last-Event-ID as far as the ring reaches, else with the next event; one that has lost events
- * because it is slow gets a "lost" event with their number. Ids grow for ever within a life of control and start at the
+ * (it is slow, or control was restarted) gets a "lost" event with the id of the first one it still gets. Ids grow for ever within a life of control and start at the
  * wall clock's milliseconds, so that they grow across lives too. Control thread only.
  */
 #ifndef LUNETTE_API_EVENTS_H

@@ -31,7 +31,6 @@
 	HEADER(content_type, "Content-Type")       \
 	HEADER(content_length, "Content-Length")   \
 	HEADER(transfer_encoding, "Transfer-Encoding") \
-	HEADER(host, "Host")                       \
 	HEADER(if_match, "If-Match")               \
 	HEADER(if_none_match, "If-None-Match")     \
 	HEADER(last_event_id, "Last-Event-ID")     \
