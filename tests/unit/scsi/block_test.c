@@ -478,6 +478,60 @@ static void errors_of_the_store_become_sense(void **state)
 	expect_sense(KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ_ERROR);
 }
 
+/* --- atomicity --- */
+
+static void never_granted(struct lun_lock *lock)
+{
+	(void)lock;
+	fail();
+}
+
+/* Executes cdb while another has locked LBA 1 (exclusively or not): it must wait until that lock is released. */
+static void waits_for_the_lock(const uint8_t *cdb, const void *bytes, uint32_t len, bool exclusive, bool waits)
+{
+	struct lun_lock lock = { .lun = world.lun, .lba = 1, .blocks = 1, .exclusive = exclusive,
+				 .granted = never_granted, .reply_to = &world.mailbox };
+	struct scsi_task *task = world_task(&world, world.nexus[0], 0, cdb, 16, len);
+
+	assert_true(lun_lock_take(&lock));
+	assert_int_equal(scsi_task_begin(task), SCSI_NEEDS_DATA_OUT);
+	world_give_data(&world, task, bytes, len);
+	scsi_task_execute(task);
+	for (unsigned turn = 0; waits && turn < 3; turn++) {
+		store_ctx_flush(world.reactor.store);
+		store_ctx_reap(world.reactor.store);
+		mailbox_run(&world.mailbox);
+		assert_int_equal(task->tag, 0);
+	}
+	while (!waits && !task->tag)
+		world_turn(&world);
+	lun_lock_release(&lock);
+	while (!task->tag)
+		world_turn(&world);
+	assert_int_equal(task->status, SCSI_GOOD);
+	sgl_release(world.reactor.pool, &task->data, SGL_SCSI);
+	scsi_task_end(task);
+	free(task);
+}
+
+static void compare_and_write_and_orwrite_exclude_writes(void **state)
+{
+	uint8_t cdb[16], bytes[4 * 512] = { 0 };
+
+	(void)state;
+	compare_cdb(cdb, 0, 2);
+	waits_for_the_lock(cdb, bytes, 4 * 512, false, true);
+	block_cdb(cdb, 0x8b, 0, 0, 2);
+	waits_for_the_lock(cdb, bytes, 2 * 512, false, true);
+	block_cdb(cdb, 0x8a, 0, 0, 2);
+	waits_for_the_lock(cdb, bytes, 2 * 512, true, true);
+	waits_for_the_lock(cdb, bytes, 2 * 512, false, false);
+	block_cdb(cdb, 0x8e, 0, 0, 2);
+	waits_for_the_lock(cdb, bytes, 2 * 512, true, true);
+	block_cdb(cdb, 0x93, 0, 0, 2);
+	waits_for_the_lock(cdb, bytes, 512, true, true);
+}
+
 /* --- abort --- */
 
 static void an_aborted_compare_and_write_does_not_write(void **state)
@@ -551,6 +605,7 @@ int main(void)
 		SCSI_TEST(capacity_is_told_in_both_lengths),
 		SCSI_TEST(four_kilobyte_blocks_work_alike),
 		SCSI_TEST(errors_of_the_store_become_sense),
+		SCSI_TEST(compare_and_write_and_orwrite_exclude_writes),
 		SCSI_TEST(an_aborted_compare_and_write_does_not_write),
 		SCSI_TEST(a_read_goes_from_the_store_to_the_list_without_a_copy),
 	};

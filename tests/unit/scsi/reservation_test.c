@@ -565,6 +565,18 @@ static void transport_ids_survive_a_round_trip(void **state)
 	assert_memory_equal(&back, &port, sizeof port);
 }
 
+static void a_transport_id_that_is_cut_is_refused(void **state)
+{
+	struct pr_nexus port = scsi_port_pr_nexus(&world.nexus[0]->port), back;
+	uint8_t bytes[TRANSPORT_ID_MAX_BYTES];
+	unsigned len = transport_id_encode(&port, bytes);
+
+	(void)state;
+	assert_int_equal(transport_id_decode(bytes, len, &back), len);
+	for (unsigned cut = 0; cut < len; cut++)
+		assert_int_equal(transport_id_decode(bytes, cut, &back), 0);
+}
+
 static void malformed_transport_ids_are_refused(void **state)
 {
 	static const struct {
@@ -626,6 +638,7 @@ int main(void)
 		PR_TEST(reserve_six_ends_with_the_nexus_or_a_reset),
 		PR_TEST(registrations_forbid_reserve_six),
 		PR_TEST(transport_ids_survive_a_round_trip),
+		PR_TEST(a_transport_id_that_is_cut_is_refused),
 		PR_TEST(malformed_transport_ids_are_refused),
 	};
 
