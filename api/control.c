@@ -105,12 +105,15 @@ static void on_supervisor(struct loop_watch *watch)
 	}
 }
 
+/* Nothing can be served. At the first start that ends the daemon; later the workers go on without us, and the supervisor
+ * starts us again. */
 static int fatal(struct control *c, const char *text)
 {
 	struct msg_FATAL message = { .status = 1 };
 
 	snprintf(message.text, sizeof message.text, "%s", text);
-	channel_send(c->supervisor.fd, MSG_FATAL, &message);
+	if (!c->service.portals.anything_kept)
+		channel_send(c->supervisor.fd, MSG_FATAL, &message);
 	log_error("%s", text);
 	return 1;
 }
@@ -383,6 +386,23 @@ static void run(struct control *c)
 	loop_timer_stop(&c->housekeeping);
 }
 
+static int live(struct control *c)
+{
+	struct err err = { 0 };
+
+	if (loop_watch(&c->service.loop, &c->supervisor))
+		return fatal(c, "cannot watch the channel to the supervisor");
+	wait_for_begin(c);
+	if (c->stop)
+		return c->status;
+	if (!c->begun)
+		return fatal(c, "the supervisor did not say BEGIN");
+	if (service_load(&c->service, &err) || start(c, &err))
+		return fatal(c, err.text);
+	run(c);
+	return c->status;
+}
+
 int control_main(const struct control_options *options)
 {
 	struct control *c = calloc(1, sizeof *c);
@@ -394,22 +414,10 @@ int control_main(const struct control_options *options)
 	signal(SIGPIPE, SIG_IGN);
 	c->supervisor.fd = options->supervisor_fd;
 	c->supervisor.ready = on_supervisor;
-	if (service_init(&c->service, options, &err) || loop_watch(&c->service.loop, &c->supervisor)) {
-		status = fatal(c, err.code ? err.text : "cannot watch the channel to the supervisor");
-	} else {
-		c->service.workers.count = options->worker_count;
-		wait_for_begin(c);
-		if (c->stop)
-			status = c->status;
-		else if (!c->begun)
-			status = fatal(c, "the supervisor did not say BEGIN");
-		else if (start(c, &err))
-			status = fatal(c, err.text);
-		else {
-			run(c);
-			status = c->status;
-		}
-	}
+	if (service_init(&c->service, options, &err))
+		status = fatal(c, err.text);
+	else
+		status = live(c);
 	service_fini(&c->service);
 	free(c);
 	return status;

@@ -9,7 +9,8 @@
  *
  * Failures at the first start (nothing was kept): an address in use, a state directory in use, HTTP off loopback without
  * TLS, an unreadable certificate: FATAL with one line for a person; the supervisor prints it and exits with the status.
- * Later the same troubles are reported in portal status and GET /health.
+ * After that a portal that cannot be bound is told in its status
+ * and in GET /health, and what makes a start impossible ends only this process, with 1: the workers serve on.
  */
 #ifndef LUNETTE_API_CONTROL_H
 #define LUNETTE_API_CONTROL_H

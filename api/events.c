@@ -120,10 +120,11 @@ void events_leave(struct events *events, struct event_stream *stream)
 	events->stream_count--;
 }
 
-/* What the stream missed is told once, in the middle of no other event. */
+/* What the stream missed is told once; an event that was overwritten half sent is ended first. */
 static size_t read_lost(struct events *events, struct event_stream *stream, char *buffer, size_t size)
 {
-	int n = snprintf(buffer, size, "event: lost\ndata: {\"first_id\":%" PRIu64 "}\n\n", events->first_id);
+	int n = snprintf(buffer, size, "%sevent: lost\ndata: {\"first_id\":%" PRIu64 "}\n\n",
+			 stream->sent_bytes ? "\n\n" : "", events->first_id);
 
 	stream->next_id = events->first_id;
 	stream->sent_bytes = 0;

@@ -2,9 +2,10 @@
  * What happens, for people: a ring of recent events and the server-sent event streams (WHATWG HTML, "Server-sent events")
  * that read it. An event: {"id": 17, "time": "...", "kind": "login", "object": "session:...", "text": "..."}.
  *
- * A stream starts behind Last-Event-ID as far as the ring reaches, else with the next event; one that has lost events
- * (it is slow, or control was restarted) gets a "lost" event with the id of the first one it still gets. Ids grow for ever within a life of control and start at the
- * wall clock's milliseconds, so that they grow across lives too. Control thread only.
+ * A stream starts behind Last-Event-ID as far as the ring reaches, else with the next event; one that has lost events (it
+ * is slow, or control was restarted) gets a "lost" event with the id of the first one it still gets. Ids grow for ever
+ * within a life of control and start at the wall clock's milliseconds, so that they grow across lives too.
+ * Control thread only.
  */
 #ifndef LUNETTE_API_EVENTS_H
 #define LUNETTE_API_EVENTS_H

@@ -240,30 +240,28 @@ static int init_parts(struct service *s, struct err *err)
 
 int service_init(struct service *s, const struct control_options *options, struct err *err)
 {
-	char root[512];
-	int error;
-
 	memset(s, 0, sizeof *s);
 	s->options = options;
-	s->loop.epoll_fd = s->audit.fd = -1;
+	s->loop.epoll_fd = s->audit.fd = s->mailbox.event_fd = -1;
 	s->started_ms = clock_wall_ms();
 	s->generation = s->started_ms;
-	s->maps = json_object();
 	list_init(&s->portals.list);
 	list_init(&s->portals.kept);
 	list_init(&s->operations.list);
-	error = init_parts(s, err);
+	return init_parts(s, err);
+}
+
+int service_load(struct service *s, struct err *err)
+{
+	char root[512];
+	int error = audit_open(&s->audit, s->options->state_dir, err);
+
 	if (error)
 		return error;
-	error = audit_open(&s->audit, options->state_dir, err);
-	if (error)
-		return error;
-	snprintf(root, sizeof root, "%s/documents", options->state_dir);
+	snprintf(root, sizeof root, "%s/documents", s->options->state_dir);
 	s->docs = docstore_open(root, "control", err);
 	if (!s->docs)
 		return err->code ? err->code : -EIO;
-	json_decref(s->maps);
-	s->maps = NULL;
 	return load_documents(s, err);
 }
 

@@ -52,9 +52,11 @@ struct service {
 	bool stopping;
 };
 
-/* Opens the documents and loads them, makes the first token when there is none. 0 or negative errno with *err.
- * Sends nothing and listens nowhere. */
+/* Loop, pool and empty state. 0 or negative errno with *err. */
 int  service_init(struct service *service, const struct control_options *options, struct err *err);
+/* Blocking. Opens the audit log and the documents and loads them, makes the first token when there is none. 0 or negative
+ * errno with *err. Sends nothing and listens nowhere. */
+int  service_load(struct service *service, struct err *err);
 void service_fini(struct service *service);
 
 /* Newer content of the documents, from a change or a load; older versions are ignored. References are taken. */

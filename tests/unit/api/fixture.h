@@ -152,7 +152,7 @@ static inline void service_start(struct fixture *f)
 {
 	struct err err = { 0 };
 
-	if (service_init(&f->service, &f->options, &err))
+	if (service_init(&f->service, &f->options, &err) || service_load(&f->service, &err))
 		fail_msg("%s", err.text);
 	f->service.workers.count = 1;
 	fake_connect(f);

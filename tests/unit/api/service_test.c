@@ -580,6 +580,35 @@ static void metrics_are_openmetrics(void **state)
 	answered_free(&a);
 }
 
+static void maps_and_reservations_of_a_lun_are_told(void **state)
+{
+	struct fixture *f = *state;
+	struct answered a;
+
+	call_done(f, "PUT", "/luns/told", "{\"size_bytes\":1048576,\"store\":\"memory\"}", 201);
+	f->worker.reply_status = ENOENT; /* no worker serves it */
+	a = call(f, "GET", "/luns/told/map", NULL, 200);
+	assert_int_equal(json_array_size(json_object_get(a.json, "objects")), 1);
+	answered_free(&a);
+	a = call(f, "GET", "/luns/told/reservations", NULL, 200);
+	assert_true(json_is_false(json_object_get(a.json, "served")));
+	answered_free(&a);
+	call_done(f, "DELETE", "/luns/told/reservations", NULL, 409);
+	f->worker.reply_status = 0;
+	f->worker.reply = "{\"generation\":3,\"registrations\":[]}";
+	a = call(f, "GET", "/luns/told/reservations", NULL, 200);
+	assert_int_equal(json_integer_value(json_object_get(a.json, "generation")), 3);
+	answered_free(&a);
+	f->worker.reply = NULL;
+	call_done(f, "DELETE", "/luns/told/reservations", NULL, 204);
+	assert_string_equal(f->worker.last_what, "reservations-clear:told");
+	a = call(f, "GET", "/audit?object=reservations:told", NULL, 200);
+	assert_int_equal(json_array_size(json_object_get(a.json, "items")), 2);
+	answered_free(&a);
+	call_done(f, "GET", "/luns/none/map", NULL, 404);
+	call_done(f, "GET", "/luns/none/reservations", NULL, 404);
+}
+
 /* Occupies a pool thread until the pipe is closed. */
 struct plug {
 	struct offload_job job;
@@ -663,6 +692,7 @@ int main(void)
 		cmocka_unit_test(a_configuration_can_be_carried_over),
 		cmocka_unit_test(stores_that_are_built_in_are_listed),
 		cmocka_unit_test(metrics_are_openmetrics),
+		cmocka_unit_test(maps_and_reservations_of_a_lun_are_told),
 		cmocka_unit_test(a_long_change_becomes_an_operation),
 	};
 
