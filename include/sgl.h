@@ -21,7 +21,7 @@
 #define SGL_ALIGN       4096        /* every element starts on this border */
 #define SGL_SMALL_BYTES 8192        /* element size of the small class */
 #define SGL_LARGE_BYTES (64 * 1024) /* element size of the large class */
-#define SGL_ELEMENTS    64          /* so a list holds up to 4 MiB */
+#define SGL_ELEMENTS    128         /* so a list holds up to 8 MiB */
 #define SGL_BYTES_MAX   (SGL_ELEMENTS * SGL_LARGE_BYTES)
 
 enum sgl_owner { SGL_NOBODY, SGL_SCSI, SGL_LUN, SGL_ISCSI, SGL_DATAMOVER };

@@ -41,6 +41,12 @@ bool iscsi_target_admits(const struct iscsi_target *target, const char *initiato
 	return !target->initiator_count && !target->group_count && ip_is_loopback(local);
 }
 
+bool iscsi_target_may_log_in(const struct iscsi_target *target, const char *initiator_name)
+{
+	return target->open || own_entry(target, initiator_name) || in_any_group(target, initiator_name) ||
+	       (!target->initiator_count && !target->group_count);
+}
+
 static bool has_portal(const struct iscsi_target *target, const struct iscsi_portal *portal)
 {
 	/* By name: the connection may hold the portal of an older snapshot. */

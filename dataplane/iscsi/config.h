@@ -104,6 +104,8 @@ struct iscsi_grant {
 };
 void iscsi_access_check(const struct iscsi_config *config, const struct iscsi_target *target, const char *initiator_name,
 			const struct iscsi_peer *peer, struct iscsi_grant *ret_grant);
+/* Whether an initiator of this name may log in from anywhere at all: its address and portal are not asked. */
+bool iscsi_target_may_log_in(const struct iscsi_target *target, const char *initiator_name);
 /* Authentication of discovery sessions: separate from that of targets. */
 void iscsi_discovery_auth(const struct iscsi_config *config, struct iscsi_auth *ret_auth);
 /* LUNs that this initiator sees on the target, sorted by number: malloc'ed array, count; NULL and 0 when none. */

@@ -130,8 +130,8 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 	connection->holds++;
 }
 
-/* A task whose response is on its way has ended. One that has not come yet is aborted by taking its CmdSN out of the sequence (RFC 7143 11.5.5); one that is neither
- * here nor to come does not exist (any more). */
+/* A task whose response is on its way has ended. One that has not come yet is aborted by taking its CmdSN out of the
+ * sequence (RFC 7143 11.5.5); one that is neither here nor to come does not exist (any more). */
 static void abort_task(struct iscsi_connection *connection, struct scsi_lu *lu)
 {
 	struct iscsi_session *session = connection->session;

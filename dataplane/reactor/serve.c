@@ -124,6 +124,18 @@ static void close_lun(struct iscsi_lun *lun)
 static void abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
 			  void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to);
 
+/* Any thread: scsi_services.admits. */
+static bool admits(void *arg, const char *target_name, const char *initiator_name)
+{
+	struct worker *worker = arg;
+	struct iscsi_config *config = iscsi_node_config(&worker->node);
+	const struct iscsi_target *target = iscsi_config_find_target(config, target_name);
+	bool admitted = target && iscsi_target_may_log_in(target, initiator_name);
+
+	iscsi_config_unref(config);
+	return admitted;
+}
+
 static bool claim_stats(struct worker *worker, struct iscsi_lun *lun, const char *name)
 {
 	unsigned count = worker->options->reactor_count;
@@ -152,7 +164,8 @@ static struct iscsi_lun *open_lun(struct serving *serving, const char *name, jso
 	struct worker *worker = serving->worker;
 	const char *store_name = json_string_value(json_object_get(description, "store"));
 	struct scsi_services services = { .arg = worker, .documents = worker->documents, .offload = worker->offload,
-					  .abort_nexuses = abort_nexuses, .daemon_epoch = worker->daemon_epoch };
+					  .abort_nexuses = abort_nexuses, .admits = admits,
+					  .daemon_epoch = worker->daemon_epoch };
 	struct lun_attributes attributes;
 	struct iscsi_lun *lun = calloc(1, sizeof *lun);
 

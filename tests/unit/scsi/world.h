@@ -13,7 +13,7 @@
 
 #include "dataplane/scsi/internal.h"
 
-#define WORLD_BYTES   (UINT64_C(4) << 20)
+#define WORLD_BYTES (UINT64_C(8) << 20)
 #define WORLD_NEXUSES 3
 #define WORLD_DATA    (1u << 20) /* most bytes of data-in that an outcome keeps */
 
