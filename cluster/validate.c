@@ -380,7 +380,7 @@ static int fill(struct change *c, enum config_schema schema, json_t *object, con
 		const struct config_field *f = &fields[i];
 		struct where here = { where, f->name };
 		struct place place = { c, f, &here, json_object_get(old, f->name) };
-		json_t *value = json_object_get(body, f->name), *made;
+		json_t *value = json_object_get(body, f->name), *made = NULL;
 		int rc;
 
 		if (f->flags & (F_SECRET | F_INTERNAL))
