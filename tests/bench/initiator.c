@@ -14,6 +14,7 @@
 
 #define LOGIN_STEPS 8
 #define WAIT_MS     10000
+#define PDU_MAX     (384u << 10) /* more than the MaxRecvDataSegmentLength that we declare */
 
 uint64_t now_ns(void)
 {
@@ -88,7 +89,7 @@ static bool fill(struct initiator *i)
 
 	if (i->in_from == i->in_to)
 		i->in_from = i->in_to = 0;
-	if (i->in_to == RECEIVE_BYTES || (i->in_from && RECEIVE_BYTES - i->in_to < 4096)) {
+	if (RECEIVE_BYTES - i->in_to < PDU_MAX) {
 		memmove(i->in, i->in + i->in_from, i->in_to - i->in_from);
 		i->in_to -= i->in_from;
 		i->in_from = 0;
@@ -97,16 +98,6 @@ static bool fill(struct initiator *i)
 	if (n > 0)
 		i->in_to += (size_t)n;
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-static void skip_data(struct initiator *i)
-{
-	size_t here = i->in_to - i->in_from;
-
-	if (here > i->skip)
-		here = i->skip;
-	i->in_from += here;
-	i->skip -= here;
 }
 
 static void take_serials(struct initiator *i, const uint8_t *h)
@@ -141,26 +132,38 @@ static void answer_ping(struct initiator *i, const uint8_t *h)
 	initiator_flush(i);
 }
 
+/* The whole PDU at in_from, or 0 when it is not there yet. */
+static size_t whole_pdu(const struct initiator *i)
+{
+	const uint8_t *h = i->in + i->in_from;
+	size_t here = i->in_to - i->in_from, need = BHS_BYTES;
+
+	if (here >= BHS_BYTES)
+		need += (size_t)h[4] * 4 + ((take_be32(h + 4) & 0xffffff) + 3) / 4 * 4;
+	return here >= need ? need : 0;
+}
+
 int initiator_receive(struct initiator *i, const uint8_t **ret_header)
 {
 	const uint8_t *h;
 
-	skip_data(i);
-	if (i->skip || i->in_to - i->in_from < BHS_BYTES) {
+	i->in_from += i->taken;
+	i->taken = whole_pdu(i);
+	if (!i->taken) {
 		if (!fill(i))
 			return -1;
-		skip_data(i);
-		if (i->skip || i->in_to - i->in_from < BHS_BYTES)
+		i->taken = whole_pdu(i);
+		if (!i->taken)
 			return 0;
 	}
 	h = i->in + i->in_from;
-	i->in_from += BHS_BYTES;
-	i->skip = (size_t)h[4] * 4 + ((take_be32(h + 4) & 0xffffff) + 3) / 4 * 4;
 	take_serials(i, h);
 	if (h[0] == OP_NOP_IN)
 		answer_ping(i, h);
-	if (h[0] == OP_REJECT)
-		return complain("the target sent a Reject");
+	if (h[0] == OP_REJECT) {
+		fprintf(stderr, "initiator: the target sent a Reject, reason %02x\n", h[2]);
+		return -1;
+	}
 	*ret_header = h;
 	return 1;
 }
@@ -197,10 +200,7 @@ int initiator_command(struct initiator *i, uint64_t lun, const uint8_t *cdb, siz
 		if (h[0] == OP_DATA_IN) {
 			uint32_t n = take_be32(h + 4) & 0xffffff;
 
-			while (i->in_to - i->in_from < n)
-				if (!wait_for(i, POLLIN) || !fill(i))
-					return -1;
-			memcpy(data, i->in + i->in_from, n < len ? n : len);
+			memcpy(data, h + BHS_BYTES, n < len ? n : len);
 		}
 		if (h[0] == OP_RESPONSE || (h[0] == OP_DATA_IN && h[1] & 1))
 			return h[3];
@@ -246,6 +246,7 @@ static int login_step(struct initiator *i, const char *text, size_t len, uint32_
 {
 	uint8_t *pdu = initiator_room(i, OP_LOGIN, (uint32_t)len);
 	const uint8_t *h;
+	const char *text_in;
 	uint32_t text_bytes;
 	int rc;
 
@@ -268,13 +269,10 @@ static int login_step(struct initiator *i, const char *text, size_t len, uint32_
 		fprintf(stderr, "initiator: login refused, status %02x%02x\n", h[36], h[37]);
 		return -1;
 	}
+	text_in = (const char *)h + BHS_BYTES;
 	text_bytes = take_be32(h + 4) & 0xffffff;
-	while (i->in_to - i->in_from < text_bytes)
-		if (!wait_for(i, POLLIN) || !fill(i))
-			return -1;
-	for (uint32_t at = 0; at < text_bytes; at += (uint32_t)strnlen((const char *)i->in + i->in_from + at,
-								      text_bytes - at) + 1)
-		take_key(i, (const char *)i->in + i->in_from + at);
+	for (uint32_t at = 0; at < text_bytes; at += (uint32_t)strnlen(text_in + at, text_bytes - at) + 1)
+		take_key(i, text_in + at);
 	return (h[1] & 0x83) == 0x83;
 }
 

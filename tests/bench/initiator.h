@@ -12,7 +12,7 @@
 
 #define BHS_BYTES     48
 #define RECEIVE_BYTES (2u << 20)
-#define SEND_BYTES    (2u << 20)
+#define SEND_BYTES    (16u << 20)
 
 enum opcode {
 	OP_NOP_OUT = 0x00, OP_COMMAND = 0x01, OP_LOGIN = 0x03, OP_DATA_OUT = 0x05,
@@ -27,7 +27,7 @@ struct initiator {
 	uint32_t first_burst, max_burst, target_mrdsl;
 	uint8_t *in, *out;                 /* received and not yet taken; built and not yet sent */
 	size_t   in_from, in_to, out_from, out_to;
-	size_t   skip;                     /* bytes of a data segment still to come and to be thrown away */
+	size_t   taken;                    /* bytes of the PDU that initiator_receive() gave last */
 };
 
 /* Connects and logs in. address: "127.0.0.1:3260". isid: makes the session another one. 0, or -1 with a line on stderr. */
@@ -44,8 +44,8 @@ static inline bool initiator_pending(const struct initiator *i)
 	return i->out_from < i->out_to;
 }
 
-/* One received header, its data segment skipped (data: where it lies, when it came whole; NULL when not). Serial numbers
- * are taken from it, NOP-In is answered. 1: *ret_header is one, valid until the next call; 0: none is there yet; -1: gone. */
+/* One whole received PDU. Serial numbers are taken from it, NOP-In is answered. 1: *ret_header is its header, the data
+ * segment behind it, valid until the next call; 0: none is there yet; -1: gone. */
 int initiator_receive(struct initiator *i, const uint8_t **ret_header);
 
 /* A command without or with up to `len` bytes of data in, waiting for its end. SCSI status, or -1. */

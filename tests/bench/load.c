@@ -137,7 +137,7 @@ static bool start_io(struct session *s, unsigned slot)
 
 	if ((int32_t)(s->link.cmd_sn - s->link.max_cmd_sn) > 0)
 		return false;
-	if (SEND_BYTES - s->link.out_to < options.bytes + 64 * BHS_BYTES && initiator_pending(&s->link))
+	if (SEND_BYTES - s->link.out_to < SEND_BYTES / 2 && initiator_pending(&s->link))
 		return false;
 	pdu = initiator_room(&s->link, OP_COMMAND, immediate);
 	if (!pdu)
@@ -298,7 +298,7 @@ static bool parse(int argc, char **argv)
 		}
 	}
 	return options.address && options.target_count && options.depth && options.depth <= DEPTH_MAX &&
-	       options.sessions && options.sessions <= SESSIONS_MAX && options.bytes && options.bytes <= SEND_BYTES / 2 &&
+	       options.sessions && options.sessions <= SESSIONS_MAX && options.bytes && (uint64_t)options.bytes * options.depth <= SEND_BYTES / 4 &&
 	       options.bytes % 512 == 0;
 }
 
