@@ -39,9 +39,11 @@ static struct iscsi_r2t *find_r2t(struct iscsi_session *session, uint32_t ttt)
 
 /* --- response --- */
 
+/* An R2T may be reported as sent long after its data came, and the task executes: then it is not quiet. */
 static void pdu_gone(struct iscsi_task *task)
 {
-	if (--task->pdus_queued == 0 && (task->scsi.aborted || task->state == ISCSI_TASK_RESPONDING))
+	if (--task->pdus_queued == 0 && task->state != ISCSI_TASK_EXECUTING &&
+	    (task->scsi.aborted || task->state == ISCSI_TASK_RESPONDING))
 		iscsi_task_quiet(task);
 }
 
@@ -202,13 +204,7 @@ static void scsi_done(struct scsi_task *scsi)
 
 /* --- getting the data-out --- */
 
-static void r2t_sent(struct iscsi_pdu *pdu)
-{
-	struct iscsi_r2t *r2t = container_of(pdu, struct iscsi_r2t, pdu);
-
-	r2t->queued = false;
-	pdu_gone(r2t->task);
-}
+static void r2t_sent(struct iscsi_pdu *pdu);
 
 static struct iscsi_r2t *free_r2t(struct iscsi_task *task)
 {
@@ -265,6 +261,19 @@ static void request_data(struct iscsi_task *task)
 	}
 }
 
+/* When every R2T of the task was still in the transport, the next could not be sent before now. */
+static void r2t_sent(struct iscsi_pdu *pdu)
+{
+	struct iscsi_r2t *r2t = container_of(pdu, struct iscsi_r2t, pdu);
+	struct iscsi_task *task = r2t->task;
+
+	r2t->queued = false;
+	if (task->state == ISCSI_TASK_RECEIVING && !task->scsi.aborted && !task->finished_early && task->r2ts_active == 0 &&
+	    task->session->connection->phase != ISCSI_PHASE_DEAD)
+		request_data(task);
+	pdu_gone(task);
+}
+
 /* After each piece: is all there that the task waits for? */
 static void progress(struct iscsi_task *task)
 {
@@ -288,6 +297,8 @@ static void progress(struct iscsi_task *task)
 static enum iscsi_receive reject(struct iscsi_connection *connection, enum iscsi_reject reason, const uint8_t *bhs)
 {
 	connection->row = NULL; /* its data is discarded */
+	if (!bhs_immediate(bhs))
+		iscsi_session_command_ended(connection->session);
 	iscsi_reject(connection, reason, bhs);
 	return connection->phase == ISCSI_PHASE_DEAD ? ISCSI_RECEIVE_CLOSED : ISCSI_RECEIVE_OK;
 }
@@ -357,8 +368,7 @@ static enum iscsi_receive begin(struct iscsi_connection *connection, struct iscs
 		task->finished_early = true;
 	} else if (!allocate_data(task)) {
 		iscsi_task_free(task);
-		iscsi_connection_wait(connection);
-		return ISCSI_RECEIVE_WAIT;
+		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);
 	}
 	task->lun = scsi_task_user(scsi);
 	task->unsolicited_open = task->write && !bhs_final(bhs);
@@ -378,12 +388,13 @@ enum iscsi_receive iscsi_command_header(struct iscsi_connection *connection, con
 		return reject(connection, ISCSI_REJECT_TASK_IN_PROGRESS, bhs);
 	if (bhs_immediate(bhs) && session->immediate_count >= ISCSI_IMMEDIATE_MAX)
 		return reject(connection, ISCSI_REJECT_IMMEDIATE, bhs);
-	/* it does not read its responses; its LUNs are being changed; no task is free */
+	/* it does not read its responses; its LUNs are being changed */
 	if (session->task_count > 2U * iscsi_target_params(session->target)->queue_depth + ISCSI_IMMEDIATE_MAX ||
-	    session->next_view || !(task = iscsi_task_new(session, bhs))) {
-		iscsi_connection_wait(connection);
-		return ISCSI_RECEIVE_WAIT;
-	}
+	    session->next_view)
+		return iscsi_connection_wait(connection, ISCSI_WAIT_OWN);
+	task = iscsi_task_new(session, bhs);
+	if (!task)
+		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);
 	if (!take_cdb(&task->scsi, bhs)) {
 		iscsi_task_free(task);
 		iscsi_protocol_error(connection, "malformed additional header segment");

@@ -150,17 +150,21 @@ void iscsi_connection_free(struct iscsi_connection *connection)
 	if (connection->mover)
 		connection->mover->ops->free(connection->mover);
 	iscsi_login_free(connection->login);
+	if (connection->held)
+		iscsi_held_free(connection->reactor, connection->held);
 	free(connection->text);
 	free(connection);
 }
 
-void iscsi_connection_wait(struct iscsi_connection *connection)
+enum iscsi_receive iscsi_connection_wait(struct iscsi_connection *connection, enum iscsi_wait reason)
 {
+	connection->wait_reason = reason;
 	if (connection->waiting)
-		return;
+		return ISCSI_RECEIVE_WAIT;
 	connection->waiting = true;
 	list_append(&connection->reactor->waiting, &connection->wait_link);
 	stats_add(connection->reactor->stats, STAT_buffer_waits, 1);
+	return ISCSI_RECEIVE_WAIT;
 }
 
 void iscsi_connection_resume(struct iscsi_connection *connection)
@@ -168,7 +172,7 @@ void iscsi_connection_resume(struct iscsi_connection *connection)
 	if (connection->phase == ISCSI_PHASE_DEAD || connection->waiting)
 		return;
 	iscsi_receive_replay(connection);
-	if (connection->phase != ISCSI_PHASE_DEAD && !connection->waiting)
+	if (connection->phase != ISCSI_PHASE_DEAD && (!connection->waiting || iscsi_must_read_on(connection)))
 		connection->mover->ops->resume(connection->mover);
 }
 
@@ -308,6 +312,12 @@ static void tick_pings(struct iscsi_connection *connection)
 
 	if (!params || params->nop_interval_s == 0)
 		return;
+	if (connection->waiting && !iscsi_data_to_come(connection)) { /* we do not read: it cannot be blamed for our deafness */
+		connection->last_receive_ns = now;
+		if (connection->ping_sent_ns)
+			connection->ping_sent_ns = now;
+		return;
+	}
 	if (connection->ping_sent_ns) {
 		if (now - connection->ping_sent_ns > params->nop_timeout_s * NS_PER_S)
 			iscsi_connection_drop(connection, "the initiator does not answer NOP-In");
@@ -337,7 +347,7 @@ void iscsi_connection_tick(struct iscsi_connection *connection)
 		iscsi_connection_drop(connection, "the initiator did not log out when asked");
 		return;
 	}
-	if (session->held_count && now - session->gap_since_ns > ISCSI_GAP_S * NS_PER_S) {
+	if (iscsi_session_has_gap(session) && now - session->gap_since_ns > ISCSI_GAP_S * NS_PER_S) {
 		iscsi_protocol_error(connection, "a CmdSN is missing for too long");
 		return;
 	}

@@ -26,6 +26,7 @@
 #define ISCSI_WRITE_STALL_S     30     /* a peer that takes nothing for so long is dropped */
 #define ISCSI_GAP_S             15     /* a missing CmdSN ends the session after so long */
 #define ISCSI_HELD_MAX          32     /* PDUs kept ahead of a missing CmdSN */
+#define ISCSI_HELD_BYTES_MAX    (64U << 20) /* their data in one reactor; more: the connection is not read */
 #define ISCSI_FINISH_S          2      /* time to read our last PDU before we close */
 
 struct iscsi_session;
@@ -78,6 +79,7 @@ int  iscsi_node_init(struct iscsi_node *node, unsigned worker, unsigned reactor_
 void iscsi_node_fini(struct iscsi_node *node);
 struct iscsi_config *iscsi_node_config(struct iscsi_node *node); /* a new reference */
 struct iscsi_lun *iscsi_node_find_lun(struct iscsi_node *node, const char *name); /* lock held */
+bool iscsi_node_serves(struct iscsi_node *node, const struct scsi_lu *lu);         /* lock held: is it still one of ours? */
 void iscsi_node_add_lun(struct iscsi_node *node, struct iscsi_lun *lun);          /* lock held */
 
 /* --- reactor part --- */
@@ -99,6 +101,7 @@ struct iscsi_reactor {
 	bool check_aborts;             /* an aborted task ended in this turn */
 	struct stats_slot *stats;      /* this reactor's worker slot */
 	uint64_t now_ns;               /* at the start of this turn */
+	uint64_t held_bytes;           /* data in struct iscsi_held */
 };
 
 struct stats_slot *iscsi_target_stats(struct iscsi_reactor *reactor, const char *target_name); /* may be NULL */
@@ -120,6 +123,11 @@ enum iscsi_phase {
 	ISCSI_PHASE_COUNT,
 };
 
+enum iscsi_wait {
+	ISCSI_WAIT_POOL, /* for a task or buffers of the reactor: first come first served */
+	ISCSI_WAIT_OWN,  /* for something of its own: its peer reads, its tasks end */
+};
+
 struct iscsi_connection {
 	struct list reactor_link, wait_link;
 	struct iscsi_reactor *reactor;
@@ -139,7 +147,9 @@ struct iscsi_connection {
 	uint32_t ping_ttt;
 	unsigned replies_queued;      /* control PDUs in the transport */
 	bool waiting;                 /* in reactor->waiting */
+	enum iscsi_wait wait_reason;  /* while waiting */
 	bool buried;                  /* in reactor->dead */
+	unsigned functions;           /* task management functions in progress */
 	unsigned holds;               /* mails and loops that refer to us: not to be buried yet */
 	bool reinstates;              /* an older session had to go */
 	uint32_t logout_itt;          /* ISCSI_PHASE_LOGOUT */
@@ -149,6 +159,8 @@ struct iscsi_connection {
 	uint8_t bhs[ISCSI_BHS_BYTES + ISCSI_AHS_MAX_BYTES];
 	struct iscsi_task *receiving; /* its task, when it is data of one */
 	struct sgl receive_list;      /* data of PDUs that are not a task's (login, text, ping): owner SGL_ISCSI */
+	struct iscsi_held *held;      /* when it is to be kept for later */
+	struct sgl held_list;         /* its data */
 
 	/* text exchange that is not finished: request so far, or answer still to be sent */
 	char *text;
@@ -162,7 +174,8 @@ struct iscsi_connection *iscsi_connection_new(struct iscsi_reactor *reactor, con
 /* Closes the transport, aborts what runs; frees itself when quiet. why: for the log; NULL: say nothing. */
 void iscsi_connection_drop(struct iscsi_connection *connection, const char *why);
 void iscsi_release_receive_list(struct iscsi_connection *connection);
-void iscsi_connection_wait(struct iscsi_connection *connection); /* for tasks or buffers; resumed by the reactor */
+/* Resumed by the reactor. Returns ISCSI_RECEIVE_WAIT. */
+enum iscsi_receive iscsi_connection_wait(struct iscsi_connection *connection, enum iscsi_wait reason);
 void iscsi_connection_resume(struct iscsi_connection *connection); /* go on reading */
 void iscsi_connection_tick(struct iscsi_connection *connection);   /* time-outs */
 /* Dead and quiet: ends the session and lines up for iscsi_connection_free() at the end of the turn. */
@@ -180,13 +193,17 @@ void iscsi_reply_take_list(struct iscsi_pdu *pdu, struct sgl *list, uint32_t dat
 /* Counts it, and drops the connection: what ErrorRecoveryLevel 0 does for format and sequence errors. */
 void iscsi_protocol_error(struct iscsi_connection *connection, const char *why);
 void iscsi_receive_replay(struct iscsi_connection *connection); /* PDUs whose CmdSN has come */
+bool iscsi_data_to_come(const struct iscsi_connection *connection); /* Data-Out of commands that were received */
+/* It waits for tasks or buffers, but not to read it would be to wait for ourselves. */
+bool iscsi_must_read_on(const struct iscsi_connection *connection);
 void iscsi_reject(struct iscsi_connection *connection, enum iscsi_reject reason, const uint8_t *bhs);
 /* Stamps StatSN, ExpCmdSN, MaxCmdSN into an outgoing header; the transport calls it when it builds the PDU. */
 void iscsi_stamp(struct iscsi_connection *connection, uint8_t *bhs, bool advances_statsn);
 
 /* --- session --- */
 
-/* A PDU that came before an earlier CmdSN: kept until the gap is filled. */
+/* A PDU that is kept until its time comes: it came before an earlier CmdSN, or there is no task or buffer for it and the
+ * connection must be read on, because Data-Out that we asked for (and that gives buffers back) comes behind it. */
 struct iscsi_held {
 	struct list link;
 	uint32_t cmdsn, data_bytes;
@@ -238,6 +255,8 @@ void iscsi_session_establish(struct iscsi_connection *connection);
 void iscsi_session_task_ended(struct iscsi_session *session);
 /* Tasks have ended and the transport is closed. */
 void iscsi_session_free(struct iscsi_session *session);
+void iscsi_held_free(struct iscsi_reactor *reactor, struct iscsi_held *held);
+bool iscsi_session_has_gap(const struct iscsi_session *session); /* PDUs wait for a CmdSN that has not come */
 /* Where a PDU with a CmdSN stands (RFC 7143 4.2.2.1). The caller advances ExpCmdSN when it accepts one in order. */
 enum iscsi_order { ISCSI_IN_ORDER, ISCSI_AHEAD, ISCSI_OUTSIDE };
 enum iscsi_order iscsi_session_order(const struct iscsi_session *session, const uint8_t *bhs);

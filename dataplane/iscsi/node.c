@@ -64,6 +64,15 @@ struct iscsi_lun *iscsi_node_find_lun(struct iscsi_node *node, const char *name)
 	return NULL;
 }
 
+bool iscsi_node_serves(struct iscsi_node *node, const struct scsi_lu *lu)
+{
+	for (unsigned i = 0; i < ISCSI_LUN_BUCKETS; i++)
+		list_for_each(pos, &node->luns[i])
+			if (container_of(pos, struct iscsi_lun, link)->lu == lu)
+				return true;
+	return false;
+}
+
 void iscsi_node_add_lun(struct iscsi_node *node, struct iscsi_lun *lun)
 {
 	list_append(by_name(node->luns, lun_attributes(lun->lun)->name), &lun->link);
@@ -129,22 +138,30 @@ void iscsi_reactor_fini(struct iscsi_reactor *reactor)
 	munmap(reactor->tasks, ISCSI_TASKS_PER_REACTOR * sizeof(struct iscsi_task));
 }
 
-/* Offers what came back to those that wait, first come first served; the first that must wait again ends it. */
+/* Offers what came back to those that wait, first come first served. The first that must wait for the pool again ends it;
+ * one that waits for something of its own (its peer does not read) is in nobody's way. Everybody keeps his place. */
 static void wake_waiters(struct iscsi_reactor *reactor)
 {
-	struct list *node;
+	struct list *node, again, rest;
+	bool pool_empty = false;
 
-	while (reactor->released && (node = list_take(&reactor->waiting))) {
+	list_init(&again);
+	list_init(&rest);
+	list_splice(&rest, &reactor->waiting);
+	while (!pool_empty && (node = list_take(&rest))) {
 		struct iscsi_connection *connection = container_of(node, struct iscsi_connection, wait_link);
 
 		connection->waiting = false;
 		iscsi_connection_resume(connection);
-		if (connection->waiting) { /* back at the end of the queue: it was first, and stays so */
-			list_remove(&connection->wait_link);
-			list_prepend(&reactor->waiting, &connection->wait_link);
-			break;
-		}
+		if (!connection->waiting)
+			continue;
+		list_remove(&connection->wait_link);
+		list_append(&again, &connection->wait_link);
+		pool_empty = connection->wait_reason == ISCSI_WAIT_POOL;
 	}
+	list_splice(&again, &rest);
+	list_splice(&again, &reactor->waiting);
+	list_splice(&reactor->waiting, &again);
 	reactor->released = false;
 }
 

@@ -190,7 +190,7 @@ static void send_text_piece(struct iscsi_connection *connection)
 	const char *at = connection->text + connection->text_sent;
 
 	connection->text_sent += n;
-	send_text(connection, at, n, n == left, n < left);
+	send_text(connection, at, n, n == left && bhs_final(connection->bhs), n < left);
 	if (n == left)
 		text_end(connection);
 }
@@ -230,11 +230,6 @@ static void answer_text(struct iscsi_connection *connection)
 		return;
 	}
 	connection->mover->ops->set_max_send(connection->mover, connection->params.max_send_bytes);
-	if (!bhs_final(connection->bhs)) { /* the initiator has more to negotiate: our answer to this much */
-		send_text(connection, answer, (uint32_t)answer_bytes, false, false);
-		free(answer);
-		return;
-	}
 	connection->text = answer;
 	connection->text_bytes = answer_bytes;
 	connection->text_answering = true;

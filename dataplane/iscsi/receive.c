@@ -2,7 +2,9 @@
  * Incoming PDUs: one table says in which phases a kind is allowed, whether it is ordered by CmdSN, whether it may have
  * AHS, and which two functions handle it: `header` decides where the data segment goes, `done` acts on the whole PDU.
  *
- * A PDU that came ahead of its CmdSN is kept and offered again when the gap is filled (RFC 7143 4.2.2.1).
+ * A PDU that came ahead of its CmdSN is kept and offered again when the gap is filled (RFC 7143 4.2.2.1). So is a command
+ * for which there are no buffers, as long as Data-Out of earlier commands is to come behind it in the stream: not to read
+ * on would be to wait for ourselves. Otherwise the connection is not read until there are buffers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,23 +40,56 @@ static const struct iscsi_receive_row rows[64] = {
 	[ISCSI_SNACK_REQUEST]  = { IN_FULL,              false, false, false, iscsi_receive_into_list, snack_done },
 };
 
-/* --- PDUs ahead of their CmdSN --- */
+/* --- PDUs that are kept for later --- */
 
-static enum iscsi_receive held_done(struct iscsi_connection *connection)
+void iscsi_held_free(struct iscsi_reactor *reactor, struct iscsi_held *held)
 {
-	struct iscsi_session *session = connection->session;
-	uint32_t data_bytes = bhs_data_bytes(connection->bhs);
+	reactor->held_bytes -= held->data_bytes;
+	free(held);
+}
+
+/* NULL when nothing is kept. */
+static struct iscsi_held *first_held(const struct iscsi_session *session)
+{
+	return list_empty(&session->held) ? NULL : container_of(session->held.next, struct iscsi_held, link);
+}
+
+bool iscsi_session_has_gap(const struct iscsi_session *session)
+{
+	const struct iscsi_held *held = first_held(session);
+
+	return held && serial_lt(session->expcmdsn, held->cmdsn);
+}
+
+static enum iscsi_receive held_header(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	struct iscsi_reactor *reactor = connection->reactor;
+	uint32_t data_bytes = bhs_data_bytes(bhs);
 	struct iscsi_held *held = malloc(sizeof *held + data_bytes);
-	struct list *before = &session->held;
 
 	if (!held) {
 		iscsi_connection_drop(connection, "out of memory");
 		return ISCSI_RECEIVE_CLOSED;
 	}
-	held->cmdsn = bhs_cmdsn(connection->bhs);
+	held->cmdsn = bhs_cmdsn(bhs);
 	held->data_bytes = data_bytes;
-	memcpy(held->bhs, connection->bhs, sizeof held->bhs);
-	sgl_copy_out(&connection->receive_list, 0, held->data, data_bytes);
+	memcpy(held->bhs, bhs, ISCSI_BHS_BYTES + bhs_ahs_bytes(bhs));
+	reactor->held_bytes += data_bytes;
+	connection->held = held;
+	connection->held_list.element[0] = (struct iovec){ held->data, data_bytes };
+	connection->held_list.count = 1;
+	connection->held_list.len_bytes = data_bytes;
+	connection->mover->sink = (struct iscsi_sink){ data_bytes ? &connection->held_list : NULL, 0 };
+	return ISCSI_RECEIVE_OK;
+}
+
+static enum iscsi_receive held_done(struct iscsi_connection *connection)
+{
+	struct iscsi_session *session = connection->session;
+	struct iscsi_held *held = connection->held;
+	struct list *before = &session->held;
+
+	connection->held = NULL;
 	list_for_each(node, &session->held)
 		if (serial_lt(held->cmdsn, container_of(node, struct iscsi_held, link)->cmdsn)) {
 			before = node;
@@ -66,7 +101,7 @@ static enum iscsi_receive held_done(struct iscsi_connection *connection)
 	return ISCSI_RECEIVE_OK;
 }
 
-static const struct iscsi_receive_row held_row = { .header = iscsi_receive_into_list, .done = held_done };
+static const struct iscsi_receive_row held_row = { .header = held_header, .done = held_done };
 
 static bool held_already(const struct iscsi_session *session, uint32_t cmdsn)
 {
@@ -74,43 +109,6 @@ static bool held_already(const struct iscsi_session *session, uint32_t cmdsn)
 		if (container_of(node, struct iscsi_held, link)->cmdsn == cmdsn)
 			return true;
 	return false;
-}
-
-/* Offers the first held PDU when its turn has come; true when it was taken. */
-static bool replay_one(struct iscsi_connection *connection)
-{
-	struct iscsi_session *session = connection->session;
-	struct iscsi_held *held;
-	struct iscsi_sink *sink = &connection->mover->sink;
-	const struct iscsi_receive_row *row;
-
-	if (!session || list_empty(&session->held))
-		return false;
-	held = container_of(session->held.next, struct iscsi_held, link);
-	if (serial_lt(session->expcmdsn, held->cmdsn))
-		return false;
-	sink->list = NULL;
-	if (!serial_lt(held->cmdsn, session->expcmdsn)) { /* else: a task management function took its place */
-		if (iscsi_receive_header(connection, held->bhs) != ISCSI_RECEIVE_OK)
-			return false;
-		if (sink->list)
-			sgl_copy_in(sink->list, sink->offset, held->data, held->data_bytes);
-	}
-	list_remove(&held->link);
-	session->held_count--;
-	session->gap_since_ns = session->reactor->now_ns;
-	free(held);
-	row = connection->row;
-	if (row)
-		row->done(connection);
-	iscsi_release_receive_list(connection);
-	return true;
-}
-
-void iscsi_receive_replay(struct iscsi_connection *connection)
-{
-	while (connection->phase != ISCSI_PHASE_DEAD && replay_one(connection))
-		;
 }
 
 /* --- the two notices --- */
@@ -164,43 +162,126 @@ static const struct iscsi_receive_row *admit(struct iscsi_connection *connection
 	return NULL;
 }
 
-enum iscsi_receive iscsi_receive_header(struct iscsi_connection *connection, const uint8_t *bhs)
+/* Keeps a PDU with a CmdSN for later. */
+static enum iscsi_receive hold(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	struct iscsi_session *session = connection->session;
+
+	if (held_already(session, bhs_cmdsn(bhs)))
+		return discard(connection);
+	if (session->held_count >= ISCSI_HELD_MAX && iscsi_session_has_gap(session))
+		return closed(connection, "too many PDUs ahead of a missing CmdSN");
+	if (connection->reactor->held_bytes >= ISCSI_HELD_BYTES_MAX)
+		return iscsi_connection_wait(connection, ISCSI_WAIT_OWN);
+	connection->row = &held_row;
+	return held_header(connection, bhs);
+}
+
+static enum iscsi_receive take_header(struct iscsi_connection *connection, const uint8_t *bhs)
 {
 	struct iscsi_session *session = connection->session;
 	enum iscsi_receive result;
 	const struct iscsi_receive_row *row;
 
-	if (connection->phase == ISCSI_PHASE_DEAD)
-		return ISCSI_RECEIVE_CLOSED;
 	connection->last_receive_ns = connection->reactor->now_ns;
 	connection->receiving = NULL;
+	if (connection->replies_queued >= ISCSI_REPLIES_MAX && connection->phase != ISCSI_PHASE_FINISH)
+		return iscsi_connection_wait(connection, ISCSI_WAIT_OWN);
 	row = admit(connection, bhs, &result);
 	if (!row)
 		return result;
-	if (connection->replies_queued >= ISCSI_REPLIES_MAX) {
-		iscsi_connection_wait(connection);
-		return ISCSI_RECEIVE_WAIT;
-	}
-	if (row->ordered && !bhs_immediate(bhs)) {
+	if (row->ordered && !bhs_immediate(bhs))
 		switch (iscsi_session_order(session, bhs)) {
 		case ISCSI_IN_ORDER:
 			break;
 		case ISCSI_OUTSIDE:
 			return discard(connection);
 		case ISCSI_AHEAD:
-			if (held_already(session, bhs_cmdsn(bhs)))
-				return discard(connection);
-			if (session->held_count >= ISCSI_HELD_MAX)
-				return closed(connection, "too many PDUs ahead of a missing CmdSN");
-			row = &held_row;
+			return hold(connection, bhs);
 		}
-	}
 	memcpy(connection->bhs, bhs, ISCSI_BHS_BYTES + bhs_ahs_bytes(bhs));
 	connection->row = row;
 	result = row->header(connection, connection->bhs);
 	if (result == ISCSI_RECEIVE_OK && row->ordered)
 		iscsi_session_accept(session, bhs);
 	return result;
+}
+
+bool iscsi_data_to_come(const struct iscsi_connection *connection)
+{
+	if (!connection->session)
+		return false;
+	list_for_each(node, &connection->session->tasks) {
+		const struct iscsi_task *task = container_of(node, struct iscsi_task, link);
+
+		if (task->state == ISCSI_TASK_RECEIVING && !task->scsi.aborted)
+			return true;
+	}
+	return false;
+}
+
+bool iscsi_must_read_on(const struct iscsi_connection *connection)
+{
+	return connection->waiting && connection->wait_reason == ISCSI_WAIT_POOL && iscsi_data_to_come(connection);
+}
+
+/* There is no task or buffer for a PDU, and the connection must be read on. */
+static enum iscsi_receive postpone(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	if (!bhs_immediate(bhs) && rows[bhs_opcode(bhs)].ordered)
+		return hold(connection, bhs);
+	if (!connection->session->held_count) { /* nothing is left that waits */
+		list_remove(&connection->wait_link);
+		connection->waiting = false;
+	}
+	iscsi_reject(connection, ISCSI_REJECT_IMMEDIATE, bhs);
+	return connection->phase == ISCSI_PHASE_DEAD ? ISCSI_RECEIVE_CLOSED : discard(connection);
+}
+
+enum iscsi_receive iscsi_receive_header(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	enum iscsi_receive result;
+
+	if (connection->phase == ISCSI_PHASE_DEAD)
+		return ISCSI_RECEIVE_CLOSED;
+	result = take_header(connection, bhs);
+	if (result == ISCSI_RECEIVE_WAIT && iscsi_must_read_on(connection))
+		return postpone(connection, bhs);
+	return result;
+}
+
+/* Offers the first held PDU when its turn has come; true when it was taken. */
+static bool replay_one(struct iscsi_connection *connection)
+{
+	struct iscsi_session *session = connection->session;
+	struct iscsi_held *held = session ? first_held(session) : NULL;
+	struct iscsi_sink *sink = &connection->mover->sink;
+	const struct iscsi_receive_row *row;
+
+	if (!held || iscsi_session_has_gap(session))
+		return false;
+	sink->list = NULL;
+	if (!serial_lt(held->cmdsn, session->expcmdsn)) { /* else: a task management function took its place */
+		if (take_header(connection, held->bhs) != ISCSI_RECEIVE_OK)
+			return false;
+		if (sink->list)
+			sgl_copy_in(sink->list, sink->offset, held->data, held->data_bytes);
+	}
+	list_remove(&held->link);
+	session->held_count--;
+	session->gap_since_ns = session->reactor->now_ns;
+	iscsi_held_free(session->reactor, held);
+	row = connection->row;
+	if (row)
+		row->done(connection);
+	iscsi_release_receive_list(connection);
+	return true;
+}
+
+void iscsi_receive_replay(struct iscsi_connection *connection)
+{
+	while (connection->phase != ISCSI_PHASE_DEAD && replay_one(connection))
+		;
 }
 
 enum iscsi_receive iscsi_receive_done(struct iscsi_connection *connection)
@@ -213,21 +294,19 @@ enum iscsi_receive iscsi_receive_done(struct iscsi_connection *connection)
 	iscsi_release_receive_list(connection);
 	connection->receiving = NULL;
 	connection->row = NULL;
-	if (connection->session && connection->session->held_count)
+	if (!connection->waiting)
 		iscsi_receive_replay(connection);
 	if (connection->phase == ISCSI_PHASE_DEAD)
 		return ISCSI_RECEIVE_CLOSED;
-	return connection->waiting ? ISCSI_RECEIVE_WAIT : result;
+	return connection->waiting && !iscsi_must_read_on(connection) ? ISCSI_RECEIVE_WAIT : result;
 }
 
 enum iscsi_receive iscsi_receive_into_list(struct iscsi_connection *connection, const uint8_t *bhs)
 {
 	if (bhs_data_bytes(bhs) == 0)
 		return ISCSI_RECEIVE_OK;
-	if (!sgl_alloc(connection->reactor->scsi.pool, &connection->receive_list, bhs_data_bytes(bhs), SGL_ISCSI)) {
-		iscsi_connection_wait(connection);
-		return ISCSI_RECEIVE_WAIT;
-	}
+	if (!sgl_alloc(connection->reactor->scsi.pool, &connection->receive_list, bhs_data_bytes(bhs), SGL_ISCSI))
+		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);
 	connection->mover->sink = (struct iscsi_sink){ &connection->receive_list, 0 };
 	return ISCSI_RECEIVE_OK;
 }

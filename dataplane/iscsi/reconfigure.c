@@ -107,9 +107,6 @@ static bool admitted(struct iscsi_session *session, const struct iscsi_config *c
 
 static void abort_vanished(struct iscsi_session *session)
 {
-	struct iscsi_connection *connection = session->connection;
-
-	connection->holds++;
 	list_for_each_safe(node, &session->tasks) {
 		struct iscsi_task *task = container_of(node, struct iscsi_task, link);
 		struct scsi_lu *lu = scsi_nexus_find_lu(session->nexus, task->scsi.lun);
@@ -117,7 +114,6 @@ static void abort_vanished(struct iscsi_session *session)
 		if (lu && session->next_view && !sees(session->next_view, lu))
 			iscsi_task_abort(task);
 	}
-	connection->holds--;
 }
 
 static void reconfigure(struct iscsi_session *session, struct iscsi_config *config)
@@ -148,9 +144,12 @@ static void reconfigure(struct iscsi_session *session, struct iscsi_config *conf
 		return;
 	}
 	session->next_config = iscsi_config_ref(config);
+	session->connection->holds++; /* the last aborted task's end may drop it */
 	abort_vanished(session);
-	if (session->next_view)
+	if (session->next_view && session->connection->phase != ISCSI_PHASE_DEAD)
 		iscsi_session_try_switch(session);
+	session->connection->holds--;
+	iscsi_connection_maybe_bury(session->connection);
 }
 
 void iscsi_reactor_reconfigure(struct iscsi_reactor *reactor, struct iscsi_config *config)

@@ -319,7 +319,7 @@ void iscsi_session_free(struct iscsi_session *session)
 	list_splice(&successors, &session->successors);
 	pthread_mutex_unlock(&node->lock);
 	while ((pos = list_take(&session->held)))
-		free(container_of(pos, struct iscsi_held, link));
+		iscsi_held_free(session->reactor, container_of(pos, struct iscsi_held, link));
 	release(session); /* the nexus is gone before a successor's is made */
 	while ((pos = list_take(&successors))) {
 		struct successor *successor = container_of(pos, struct successor, link);

@@ -62,6 +62,22 @@ static void reset_target(const struct tmf *tmf)
 	free(mappings);
 }
 
+/* The LU's own part of the function, after the tasks are gone. Nothing of ours kept it open meanwhile: a LUN that is being
+ * closed is not in the node any more. */
+static void tell_lu(const struct tmf *tmf, const struct scsi_nexus *by)
+{
+	struct iscsi_node *node = tmf->abort.node;
+
+	pthread_mutex_lock(&node->lock);
+	if (iscsi_node_serves(node, tmf->lu)) {
+		if (tmf->function == LOGICAL_UNIT_RESET)
+			scsi_lu_reset(tmf->lu, NULL);
+		if (tmf->function == CLEAR_TASK_SET)
+			scsi_lu_commands_cleared(tmf->lu, by);
+	}
+	pthread_mutex_unlock(&node->lock);
+}
+
 /* TARGET COLD RESET ends all sessions of the target; the one that asked is told first. */
 static void close_sessions(struct iscsi_abort *abort, struct iscsi_reactor *reactor)
 {
@@ -82,15 +98,14 @@ static void done(struct iscsi_abort *abort)
 	struct iscsi_connection *connection = tmf->connection;
 	bool alive = connection->phase != ISCSI_PHASE_DEAD;
 
-	if (tmf->function == LOGICAL_UNIT_RESET)
-		scsi_lu_reset(tmf->lu, NULL);
-	if (tmf->function == CLEAR_TASK_SET)
-		scsi_lu_commands_cleared(tmf->lu, alive ? connection->session->nexus : NULL);
+	if (tmf->lu)
+		tell_lu(tmf, alive ? connection->session->nexus : NULL);
 	if (tmf->function == TARGET_WARM_RESET || tmf->function == TARGET_COLD_RESET)
 		reset_target(tmf);
 	answer(connection, tmf->itt, FUNCTION_COMPLETE);
 	if (tmf->function == TARGET_COLD_RESET && connection->phase != ISCSI_PHASE_DEAD)
 		iscsi_connection_finish(connection);
+	connection->functions--;
 	connection->holds--;
 	iscsi_connection_maybe_bury(connection);
 	free(tmf);
@@ -127,6 +142,7 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 		answer(connection, bhs_itt(connection->bhs), FUNCTION_REJECTED);
 		return;
 	}
+	connection->functions++;
 	connection->holds++;
 }
 
@@ -165,7 +181,9 @@ enum iscsi_receive iscsi_task_management_done(struct iscsi_connection *connectio
 		stats_add(connection->session->target_stats, STAT_task_management, 1);
 	log_limited(LOG_INFO, "task management function=%u initiator=%s target=%s", function,
 		    log_quoted(connection->session->initiator_name), connection->session->target_name);
-	if (of_lun && !lu)
+	if (connection->functions >= ISCSI_IMMEDIATE_MAX)
+		iscsi_reject(connection, ISCSI_REJECT_IMMEDIATE, bhs);
+	else if (of_lun && !lu)
 		answer(connection, bhs_itt(bhs), LUN_DOES_NOT_EXIST);
 	else if (function == ABORT_TASK)
 		abort_task(connection, lu);
