@@ -268,7 +268,7 @@ static void r2t_sent(struct iscsi_pdu *pdu)
 	struct iscsi_task *task = r2t->task;
 
 	r2t->queued = false;
-	if (task->state == ISCSI_TASK_RECEIVING && !task->scsi.aborted && !task->finished_early && task->r2ts_active == 0 &&
+	if (task->state == ISCSI_TASK_RECEIVING && !task->scsi.aborted && !task->finished_early &&
 	    task->session->connection->phase != ISCSI_PHASE_DEAD)
 		request_data(task);
 	pdu_gone(task);
