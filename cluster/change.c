@@ -432,6 +432,7 @@ int config_change(const json_t *config, const json_t *secrets, const struct conf
 	json_decref(c.config);
 	json_decref(c.added);
 	json_decref(c.pointers);
+	json_decref(c.identities);
 	if (rc < 0)
 		config_result_fini(&result);
 	else

@@ -32,6 +32,7 @@ struct change {
 	const struct config_env *env;
 	bool import;                /* identities of new LUNs may come with the body */
 	json_t *added;              /* new secrets: reference -> entry */
+	json_t *identities;         /* import: ids, serials and NAA identifiers that LUNs have: text -> LUN; NULL: not yet looked */
 	json_t *pointers;           /* where in the body they were: reference -> text */
 	const struct where *base;   /* where the object is in the body; NULL: it is the body */
 	struct problem *problem;

@@ -97,19 +97,42 @@ static int give_identity(struct change *c, json_t *lun)
 	return rc < 0 ? refuse_memory(c) : 0;
 }
 
+static const char *const identity_members[] = { "id", "serial", "naa" };
+#define IDENTITY_MEMBERS 3
+
+static int remember_identity(struct change *c, const json_t *lun, const char *name)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < IDENTITY_MEMBERS; i++) {
+		const char *text = text_of(lun, identity_members[i]);
+
+		if (text)
+			rc |= json_object_set_new(c->identities, text, json_string(name));
+	}
+	return rc < 0 ? refuse_memory(c) : 0;
+}
+
+/* An import may bring identities: nobody else has them. */
 static int check_identity_is_new(struct change *c, const json_t *lun)
 {
-	static const char *const members[] = { "id", "serial", "naa" };
 	const char *name;
 	json_t *other;
 
-	json_object_foreach((json_t *)config_map(c->config, CONFIG_LUN, NULL), name, other) {
-		for (unsigned i = 0; i < 3; i++) {
-			struct where where = { NULL, members[i] };
-
-			if (json_equal(json_object_get(other, members[i]), json_object_get(lun, members[i])))
-				return refuse(c, 422, "validation-failed", &where, "LUN %s has it already.", name);
+	if (!c->identities) {
+		c->identities = json_object();
+		json_object_foreach((json_t *)config_map(c->config, CONFIG_LUN, NULL), name, other) {
+			if (remember_identity(c, other, name) < 0)
+				return -1;
 		}
+	}
+	for (unsigned i = 0; i < IDENTITY_MEMBERS; i++) {
+		const struct where where = { NULL, identity_members[i] };
+		const char *text = text_of(lun, identity_members[i]);
+		const char *owner = text ? text_of(c->identities, text) : NULL;
+
+		if (owner)
+			return refuse(c, 422, "validation-failed", &where, "LUN %s has it already.", owner);
 	}
 	return 0;
 }
@@ -136,7 +159,6 @@ static int check_lun(struct change *c, const struct config_ref *ref, json_t *lun
 {
 	json_t *store;
 
-	(void)ref;
 	if (check_lun_sizes(c, lun) < 0)
 		return -1;
 	if (old)
@@ -147,7 +169,9 @@ static int check_lun(struct change *c, const struct config_ref *ref, json_t *lun
 	json_decref(store);
 	if (c->import && check_identity_is_new(c, lun) < 0)
 		return -1;
-	return give_identity(c, lun);
+	if (give_identity(c, lun) < 0)
+		return -1;
+	return c->import ? remember_identity(c, lun, ref->name) : 0;
 }
 
 /* --- targets --- */

@@ -32,7 +32,7 @@ static json_t *pick(const json_t *object, const char *const *members, size_t cou
 	for (size_t i = 0; made && i < count; i++) {
 		json_t *value = json_object_get(object, members[i]);
 
-		if (value && json_object_set(made, members[i], value) < 0) {
+		if (value && json_object_set_new_nocheck(made, members[i], json_incref(value)) < 0) {
 			json_decref(made);
 			made = NULL;
 		}
@@ -47,7 +47,7 @@ static json_t *pick_map(const json_t *map, const char *const *members, size_t co
 	const char *key;
 
 	json_object_foreach((json_t *)map, key, object) {
-		if (json_object_set_new(made, key, pick(object, members, count)) < 0) {
+		if (json_object_set_new_nocheck(made, key, pick(object, members, count)) < 0) {
 			json_decref(made);
 			return NULL;
 		}
