@@ -66,7 +66,7 @@ static void what_a_get_shows_can_be_put_back(void **state)
 
 static void lun_names_are_checked(void **state)
 {
-	static const char *const bad[] = { "", ".x", "-x", "a/b", "a\n", "%s ", "../x", "Vol1", "vol\xc3\xa9", "\xe2\x80\xae" "x",
+	static const char *const bad[] = { "", ".x", "-x", "a/b", "a\n", "%s ", "../x", "Vol1", "vol\xc3\xa9", "x\xe2\x80\xae",
 					   "0123456789012345678901234567890123456789012345678901234567890123" };
 	static const char *const good[] = { "a", "0", "vol-1.2_3", "012345678901234567890123456789012345678901234567890123456789012" };
 	struct scene *s = *state;
