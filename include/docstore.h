@@ -11,7 +11,8 @@
  * Failures: ENOSPC, EDQUOT, EIO, EROFS, EXDEV are returned at once. A torn newest version is skipped for reading and
  * reported. An ambiguous rename is resolved by reading the version back and comparing the writer id (CFG-8).
  *
- * Names: one to three components of [A-Za-z0-9._:-] separated by '/', no component starts with '.', 240 bytes at most.
+ * Names: one to three components of [A-Za-z0-9._:-] separated by '/', no component starts with '.' or is "v", the first is
+ * not "tmp"; 240 bytes at most.
  * All calls block on the file system: not for reactor threads (use offload.h). A docstore may be used by several threads.
  */
 #ifndef LUNETTE_DOCSTORE_H
@@ -37,7 +38,7 @@ int docstore_load(struct docstore *store, const char *name, json_t **ret_content
 
 /* Creates version expected + 1. content NULL removes the document: a tombstone version that keeps the numbering.
  * 0: durable, *ret_version (may be NULL) = expected + 1; -EAGAIN: lost to another writer; another negative errno: not
- * published. */
+ * published, but for -EIO of the last fsync: then the version is made and may not survive a power failure; load tells. */
 int docstore_publish(struct docstore *store, const char *name, const json_t *content, uint64_t expected,
 		     uint64_t *ret_version, struct err *err);
 
