@@ -52,7 +52,11 @@ static void ready(struct poll_source *source, uint32_t events)
 		return;
 	if (events & EPOLLOUT)
 		tcp_flush(tcp);
-	if (!tcp->closed && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if (tcp->closed || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		return;
+	if (tcp->paused && events & (EPOLLHUP | EPOLLERR)) /* epoll would go on saying it, and we do not read */
+		iscsi_transport_lost(tcp->mover.connection, "closed by the peer");
+	else
 		tcp_receive(tcp);
 }
 
