@@ -165,7 +165,8 @@ struct iscsi_connection {
 	/* text exchange that is not finished: request so far, or answer still to be sent */
 	char *text;
 	size_t text_bytes, text_sent;
-	uint32_t text_ttt;
+	uint32_t text_ttt;  /* the last that we gave */
+	bool text_open;     /* and it may come back */
 	bool text_answering;
 };
 

@@ -176,6 +176,7 @@ static void send_text(struct iscsi_connection *connection, const void *data, uin
 	pdu->bhs[1] = (uint8_t)((final ? 0x80 : 0) | (more ? 0x40 : 0));
 	memcpy(pdu->bhs + 8, connection->bhs + 8, 8);
 	put_be32(pdu->bhs + 16, bhs_itt(connection->bhs));
+	connection->text_open = !final;
 	if (!final && ++connection->text_ttt == ISCSI_NO_TAG)
 		connection->text_ttt = 0;
 	put_be32(pdu->bhs + 20, final ? ISCSI_NO_TAG : connection->text_ttt);
@@ -243,7 +244,8 @@ enum iscsi_receive iscsi_text_done(struct iscsi_connection *connection)
 
 	if (fresh)
 		text_end(connection); /* a new exchange ends an unfinished one */
-	if ((!fresh && bhs_ttt(bhs) != connection->text_ttt) || (bhs_final(bhs) && bhs_continue(bhs)))
+	if ((!fresh && (!connection->text_open || bhs_ttt(bhs) != connection->text_ttt)) ||
+	    (bhs_final(bhs) && bhs_continue(bhs)))
 		iscsi_reject(connection, ISCSI_REJECT_PROTOCOL, bhs);
 	else if (connection->text_answering && bhs_data_bytes(bhs) == 0)
 		send_text_piece(connection);
