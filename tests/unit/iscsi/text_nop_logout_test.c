@@ -267,8 +267,7 @@ static void a_logout_is_answered_after_the_commands_that_run(void **state)
 {
 	struct house *house = house_new(NULL);
 	struct wire *wire = wire_login(house, "ImmediateData=No\nInitialR2T=Yes");
-	house_turn(house);
-	wire->read_at = wire->came_count;
+	uint32_t reads[8];
 
 	(void)state;
 	house_rules(house, "[{\"op\": \"read\", \"count\": 0, \"hold\": true}]");
@@ -276,6 +275,7 @@ static void a_logout_is_answered_after_the_commands_that_run(void **state)
 		reads[i] = wire_read10(wire, 0, 1);
 	wire_write10(wire, 0, 8, NULL, 0); /* never gets its data */
 	house_until_held(house, 8);
+	house_turn(house);
 	wire->read_at = wire->came_count;
 	wire_logout(wire, 0, 0);
 	wire_nothing(wire);
