@@ -11,41 +11,32 @@ WORKER_BACK_S = 1.0
 CONTROL_STALL_MS = 100
 
 
-def kill_worker_under_io(env, daemon, running, role="worker0"):
-    """Kills it once; the time until the supervisor has a new one, in seconds."""
-    started = time.monotonic()
-    old = daemon.kill(role)
-    daemon.wait_for_new(role, old)
-    return time.monotonic() - started
-
-
 @test(quick=True)
 def a_killed_worker_is_back_in_a_second_and_no_write_is_lost(env):
     daemon = env.daemon()
     running = VerifyIo(env, daemon.serve("vol", 32 << 20), "--queue-depth", 16)
-    for round_number in range(3):
-        kill_worker_under_io(env, daemon, running)
-        wait.until(lambda n=round_number: running_sessions(daemon) and n + 1, "the session is back", 5 * env.slow)
+    for number in range(3):
+        daemon.kill("worker0")
+        running.wait_for_reconnect(number + 1)
     report = running.finish()
     env.note(f"longest outage {report['max_outage_ms']:.0f} ms over {report['reconnects']} reconnects, "
              f"{report['operations']} operations")
-    assert report["reconnects"] >= 3, report
+    assert report["reconnects"] == 3 and report["errors"] == 0, report
     assert report["max_outage_ms"] < WORKER_BACK_S * 1000 * env.slow, report
 
 
-@test(timeout_s=240)
-def twenty_worker_kills_lose_no_write(env):
+@test(timeout_s=180)
+def ten_kills_in_a_row_lose_no_write(env):
+    """The supervisor waits longer before each start, so this also sees initiators keep on trying."""
     daemon = env.daemon(reactors=2)
-    running = VerifyIo(env, daemon.serve("vol", 64 << 20, target_object_size_bytes=16 << 20), "--queue-depth", 32)
-    for _ in range(20):
-        old = wait.until(lambda: daemon.roles().get("worker0"), "worker")
-        before = started_at = time.monotonic()
-        wait.until(lambda t=started_at: running_sessions(daemon) or time.monotonic() - t > 5, "a session", 8 * env.slow)
+    running = VerifyIo(env, daemon.serve("vol", 64 << 20, target_object_size_bytes=16 << 20), "--queue-depth", 32,
+                       "--reconnect-timeout-ms", 60000)
+    for number in range(10):
         daemon.kill("worker0")
-        daemon.wait_for_new("worker0", old, 12)
-        assert time.monotonic() - before < 30
+        running.wait_for_reconnect(number + 1, 30)
     report = running.finish()
     env.note(f"longest outage {report['max_outage_ms']:.0f} ms over {report['reconnects']} reconnects")
+    assert report["errors"] == 0, report
 
 
 @test(quick=True)
@@ -53,8 +44,8 @@ def a_killed_worker_does_not_touch_the_targets_of_another(env):
     daemon = env.daemon(workers=2)
     urls = [daemon.serve(f"vol{n}", 32 << 20, target=f"iqn.2026-11.io.lunette:t{n}") for n in range(4)]
     running = [VerifyIo(env, url, "--seed", n) for n, url in enumerate(urls)]
-    kill_worker_under_io(env, daemon, running)
-    wait.until(lambda: len(running_sessions(daemon)) == 4, "all sessions", 10 * env.slow)
+    daemon.kill("worker0")
+    wait.until(lambda: any(one.reconnects for one in running), "somebody is back", 10 * env.slow)
     reports = [one.finish() for one in running]
     touched = [r["reconnects"] > 0 for r in reports]
     assert any(touched) and not all(touched), reports
@@ -110,7 +101,7 @@ def a_worker_that_dies_again_and_again_is_reported_and_started_ever_later(env):
     assert len(gaps) >= 2 and gaps[-1] > 2 * gaps[0], gaps
     health = wait.until(lambda: (h := daemon.health())["status"] != "ok" and h, "health says so", 5)
     assert "worker" in str(health), health
-    wait.until(lambda: daemon.roles().get("worker0"), "a worker at last", 40)
+    wait.until(lambda: daemon.roles().get("worker0"), "a worker at last", 40 * env.slow)
 
 
 @test(quick=True)

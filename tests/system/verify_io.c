@@ -10,8 +10,8 @@
  * Extents in flight never overlap, so what a block may hold is known exactly. All sessions of a run have one ISID: a new
  * login reinstates the session, after which no write of the old one may still land.
  *
- * usage: verify_io [options] iscsi://...     prints "started" when I/O runs; ends after --operations or on SIGTERM with a
- * full read and one line of JSON. Exit status: 0 nothing wrong; 1 a wrong byte, or the target did not come back.
+ * usage: verify_io [options] iscsi://...     prints "started" when I/O runs and "reconnected N" each time it is back;
+ * ends after --operations or on SIGTERM with a full read and one line of JSON. Exit status: 0 nothing wrong; 1 a wrong byte, or the target did not come back.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -365,6 +365,8 @@ static bool recover(void)
 		return false;
 	if (before && now_ns() - before > report.max_outage_ns)
 		report.max_outage_ns = now_ns() - before;
+	printf("reconnected %llu\n", (unsigned long long)report.reconnects);
+	fflush(stdout);
 	return true;
 }
 

@@ -3,6 +3,9 @@ import json
 import random
 import signal
 import subprocess
+import threading
+
+from . import wait
 
 # QEMU 7.2 asks for the state of 2^31 - 512 bytes before it reads 32 KiB or more of a thin LUN, and then insists that this is
 # a whole number of blocks: with blocks of 4096 bytes, longer reads end it.
@@ -55,6 +58,23 @@ class VerifyIo:
         first = self.process.stdout.readline()
         if not first.startswith("started"):
             raise AssertionError(f"verify_io: {first}{self.process.stderr.read()}")
+        self.lines = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.strip())
+
+    @property
+    def reconnects(self):
+        """How often it has lost its session and is back."""
+        return sum(line.startswith("reconnected") for line in list(self.lines))
+
+    def wait_for_reconnect(self, number, timeout_s=15):
+        """Waits until it is back for the number-th time."""
+        wait.until(lambda: self.reconnects >= number or self.process.poll() is not None, f"reconnect {number}",
+                   timeout_s * self.env.slow)
 
     def finish(self, timeout_s=60):
         """Ends it (a last full read included); its report as a dictionary. A wrong byte fails the test."""
@@ -64,12 +84,13 @@ class VerifyIo:
     def result(self, timeout_s=60):
         """Waits until it has ended by itself."""
         try:
-            out, err = self.process.communicate(timeout=timeout_s * self.env.slow)
+            self.process.wait(timeout_s * self.env.slow)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise AssertionError("verify_io does not end") from None
-        lines = out.strip().splitlines()
-        assert lines and lines[-1].startswith("{"), f"verify_io ended with {self.process.returncode}: {out} {err}"
-        report = json.loads(lines[-1])
-        assert report["wrong"] == 0 and self.process.returncode == 0, f"verify_io: {lines[-1]}\n{err}"
+        self.reader.join(10)
+        err = self.process.stderr.read()
+        assert self.lines and self.lines[-1].startswith("{"), f"verify_io ended with {self.process.returncode}: {err}"
+        report = json.loads(self.lines[-1])
+        assert report["wrong"] == 0 and self.process.returncode == 0, f"verify_io: {self.lines[-1]}\n{err}"
         return report
