@@ -171,7 +171,8 @@ void iscsi_connection_resume(struct iscsi_connection *connection)
 {
 	if (connection->phase == ISCSI_PHASE_DEAD || connection->waiting)
 		return;
-	iscsi_receive_replay(connection);
+	if (!connection->inside_pdu) /* else that is done when the PDU is */
+		iscsi_receive_replay(connection);
 	if (connection->phase != ISCSI_PHASE_DEAD && (!connection->waiting || iscsi_must_read_on(connection)))
 		connection->mover->ops->resume(connection->mover);
 }

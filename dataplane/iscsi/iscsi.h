@@ -148,6 +148,7 @@ struct iscsi_connection {
 	unsigned replies_queued;      /* control PDUs in the transport */
 	bool waiting;                 /* in reactor->waiting */
 	enum iscsi_wait wait_reason;  /* while waiting */
+	bool inside_pdu;              /* a header was accepted, its data is not complete */
 	bool buried;                  /* in reactor->dead */
 	unsigned functions;           /* task management functions in progress */
 	unsigned holds;               /* mails and loops that refer to us: not to be buried yet */

@@ -246,7 +246,9 @@ enum iscsi_receive iscsi_receive_header(struct iscsi_connection *connection, con
 		return ISCSI_RECEIVE_CLOSED;
 	result = take_header(connection, bhs);
 	if (result == ISCSI_RECEIVE_WAIT && iscsi_must_read_on(connection))
-		return postpone(connection, bhs);
+		result = postpone(connection, bhs);
+	if (result == ISCSI_RECEIVE_OK)
+		connection->inside_pdu = true;
 	return result;
 }
 
@@ -289,6 +291,7 @@ enum iscsi_receive iscsi_receive_done(struct iscsi_connection *connection)
 	const struct iscsi_receive_row *row = connection->row;
 	enum iscsi_receive result = row ? row->done(connection) : ISCSI_RECEIVE_OK;
 
+	connection->inside_pdu = false;
 	if (connection->phase == ISCSI_PHASE_DEAD)
 		return ISCSI_RECEIVE_CLOSED;
 	iscsi_release_receive_list(connection);

@@ -555,6 +555,57 @@ static void a_paused_connection_keeps_what_it_has_read(void **state)
 	house_free(house);
 }
 
+/* The Data-Out that an R2T asks for, in two PDUs, into `ret`; how many bytes. */
+static size_t answer_bytes(struct line *line, const uint8_t *r2t, const uint8_t *data, uint8_t *ret)
+{
+	uint32_t at = get_be32(r2t + 40), n = get_be32(r2t + 44) / 2;
+	uint8_t bhs[ISCSI_BHS_BYTES];
+	size_t len = 0;
+
+	for (uint32_t half = 0; half < 2; half++) {
+		header_init(bhs, ISCSI_DATA_OUT, half ? 0x80 : 0, bhs_itt(r2t), 0);
+		put_be32(bhs + 20, bhs_ttt(r2t));
+		put_be32(bhs + 36, half);
+		put_be32(bhs + 40, at + half * n);
+		len += encode(line, bhs, data + at + half * n, n, ret + len);
+	}
+	return len;
+}
+
+/* Buffers come back in the middle of a Data-Out: what waits for them must not take that PDU's place. */
+static void writes_beyond_the_pool_end_however_their_data_is_cut(void **state)
+{
+	static uint8_t bytes[2000000], data[131072];
+	struct house *house = house_new(&(struct house_options){ .small = 1, .large = 9 });
+	struct line line;
+	unsigned done = 0;
+
+	(void)state;
+	pattern(data, sizeof data, 2);
+	line_login(&line, house, "MaxBurstLength=131072\nFirstBurstLength=8192");
+	for (unsigned i = 0; i < 20; i++)
+		line_say(&line, bytes, command_bytes(&line, bytes, 0xa1, cdb10(WRITE10, 256 * i, 256), sizeof data, data,
+						     i % 2 ? 8192 : 0));
+	while (done < 20) {
+		size_t len = 0;
+
+		while (line_next(&line, &pdu))
+			if (pdu.bhs[0] == ISCSI_SCSI_RESPONSE) {
+				assert_int_equal(pdu.bhs[3], SCSI_GOOD);
+				done++;
+			} else {
+				assert_int_equal(pdu.bhs[0], ISCSI_R2T);
+				len += answer_bytes(&line, pdu.bhs, data, bytes + len);
+			}
+		if (!len && done < 20)
+			fail_msg("nothing comes any more after %u writes", done);
+		for (size_t from = 0; from < len; from += 3000)
+			line_say(&line, bytes + from, len - from < 3000 ? len - from : 3000);
+	}
+	line_close(&line);
+	house_free(house);
+}
+
 /* epoll reports a hang-up for as long as it lasts: a connection that is not read must end, not spin. */
 static void a_paused_connection_whose_peer_goes_ends(void **state)
 {
@@ -630,6 +681,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_reads_slowly_gets_everything_in_order),
 		cmocka_unit_test(a_peer_that_reads_nothing_is_dropped_and_its_buffers_come_back),
 		cmocka_unit_test(a_paused_connection_keeps_what_it_has_read),
+		cmocka_unit_test(writes_beyond_the_pool_end_however_their_data_is_cut),
 		cmocka_unit_test(a_paused_connection_whose_peer_goes_ends),
 		cmocka_unit_test(the_peers_end_ends_the_session_at_any_moment),
 		cmocka_unit_test(logout_is_answered_before_the_connection_ends),
