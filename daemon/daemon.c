@@ -1,16 +1,24 @@
 #include "daemon.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "spawn.h"
 #include "supervisor.h"
 
-static int run_role(const struct options *options, const struct daemon_roles *roles)
+/* options->state_dir becomes absolute, for the stores ask for that; the supervisor has made the directory. */
+static int run_role(struct options *options, const struct daemon_roles *roles)
 {
 	struct err err = { 0 };
 
 	if (spawn_enter(options, &err) < 0) {
 		log_error("%s", err.text);
+		return EXIT_CANNOT;
+	}
+	options->state_dir = realpath(options->state_dir, NULL); /* until the process ends */
+	if (!options->state_dir) {
+		log_error("cannot find the state directory: %s", strerror(errno));
 		return EXIT_CANNOT;
 	}
 	if (strcmp(options->role, "control") == 0)
