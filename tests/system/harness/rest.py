@@ -3,6 +3,8 @@ import http.client
 import json
 import urllib.parse
 
+from . import wait
+
 
 class Response:
     """status, headers (lower-case names), text, and json (None when the body is not JSON)."""
@@ -70,7 +72,15 @@ class Client:
         wanted = range(200, 300) if expect is None else expect if isinstance(expect, tuple) else (expect,)
         if response.status not in wanted:
             raise UnexpectedStatus(f"{method} {path} {body}: {response}")
+        if response.status == 202 and expect is None:
+            self.finished(response.headers["location"])
         return response
+
+    def finished(self, location, timeout_s=60):
+        """Waits for the end of an operation that a change has become because it took long; it must not have failed."""
+        ended = wait.until(lambda: (o := self.get(location).json)["state"] != "running" and o, f"the end of {location}", timeout_s)
+        if ended["state"] != "succeeded":
+            raise UnexpectedStatus(f"{location}: {ended}")
 
     def get(self, path, **more):
         return self.call("GET", path, **more)
