@@ -7,7 +7,7 @@
 #define EXCLUSIVE_ONE (UINT64_C(1) << 32)
 #define SHARED_MASK   (EXCLUSIVE_ONE - 1)
 
-enum { ANONYMOUS, HELD, WAITING, MAILED };
+enum { HELD, WAITING, MAILED };
 
 /* The news of a grant on its way; apart from the lock, whose memory may go away when it is withdrawn meanwhile. */
 struct range_grant {
@@ -125,6 +125,7 @@ static bool take_recorded(struct range_locks *locks, struct range_lock *lock)
 	bool granted = true;
 
 	lock->locks = locks;
+	lock->anonymous = false;
 	pthread_mutex_lock(&locks->lock);
 	if (may_have(locks, lock)) {
 		list_append(&locks->held, &lock->link);
@@ -161,7 +162,7 @@ bool range_lock_take(struct range_locks *locks, struct range_lock *lock)
 	if (!lock->exclusive) {
 		if (atomic_fetch_add(&locks->users, 1) < EXCLUSIVE_ONE) {
 			lock->locks = locks;
-			lock->state = ANONYMOUS;
+			lock->anonymous = true;
 			return true;
 		}
 		drop_anonymous(locks);
@@ -177,7 +178,7 @@ void range_lock_release(struct range_lock *lock)
 	struct range_locks *locks = lock->locks;
 	struct range_grant *grant;
 
-	if (lock->state == ANONYMOUS) {
+	if (lock->anonymous) {
 		drop_anonymous(locks);
 		return;
 	}

@@ -34,7 +34,8 @@ struct range_lock {
 	void (*granted)(struct range_lock *lock); /* on reply_to's thread; only when take returned false */
 	struct mailbox *reply_to;                 /* of the thread that takes and releases */
 	/* private */
-	uint8_t state; /* guarded by locks->lock */
+	uint8_t state;  /* of a recorded lock; guarded by locks->lock */
+	bool anonymous; /* counted, not recorded; the taker's thread alone */
 	struct list link;
 	struct range_locks *locks;
 	struct range_grant *grant;
