@@ -47,7 +47,7 @@ def write_and_be_reset(daemon, isid):
     connection.socket.settimeout(0.2)
     with contextlib.suppress(OSError):
         for n in range(8):
-            connection.command([WRITE10, 0, 0, 0, 0, n, 0, 0, 1, 0], 0xA0, 512, data=b"w" * 512)
+            connection.command([WRITE10, 0, 0, 0, 0, n, 0, 0, 1, 0], 0xA0, 512, lun=n % 2, data=b"w" * 512)
         for _ in range(8):
             connection.answer()
     connection.close()
@@ -56,7 +56,8 @@ def write_and_be_reset(daemon, isid):
 def reset_it(daemon, number, isid):
     connection = Connection(daemon, timeout_s=20).login(target=ROUGH, isid=isid)
     for function in (LU_RESET, ABORT_SET, WARM_RESET if number % 4 == 0 else LU_RESET):
-        connection.pdu(0x40 | iscsi.TMF, 0x80 | function, itt=500 + function, words=(iscsi.NONE, connection.cmd_sn, 1, 0))
+        connection.pdu(0x40 | iscsi.TMF, 0x80 | function, lun=number % 2, itt=500 + function,
+                       words=(iscsi.NONE, connection.cmd_sn, 1, 0))
         assert connection.receive().opcode == iscsi.TMF_RESPONSE
     connection.close()
 
@@ -73,10 +74,10 @@ def resets_and_changes_run_beside_verified_io(env):
     daemon = env.daemon(reactors=3)
     url = daemon.serve("calm", 16 << 20, store="memory")
     daemon.serve("rough", 16 << 20, target=ROUGH, store="memory")
-    daemon.rest.put("/luns/extra", {"size_bytes": 1 << 20, "store": "memory"})
+    daemon.rest.put("/luns/extra", {"size_bytes": 1 << 20})
     roles = daemon.roles()
-    verified = [VerifyIo(env, url if n == 0 else daemon.serve(f"calm{n}", 16 << 20, number=n, store="memory"),
-                         "--queue-depth", 8) for n in range(3)]
+    verified = [VerifyIo(env, url if n == 0 else daemon.serve(f"calm{n}", 16 << 20, number=n), "--queue-depth", 8)
+                for n in range(3)]
     busy = Busy()
     for n in range(3):
         busy.repeat(lambda number, n=n: write_and_be_reset(daemon, bytes((0x80, 0, 0, 1, n, number % 3))))

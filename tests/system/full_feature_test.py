@@ -130,7 +130,7 @@ def pings_without_end_are_bounded(env):
                         flood.send_bytes(wire)
                 grown = process.memory_kib(worker) - before
                 env.note(f"{kind}: {grown} KiB")
-                assert grown < 64 << 10, (kind, grown)
+                assert grown < (64 << 10 if env.slow == 1 else 512 << 10), (kind, grown)  # sanitizers keep what was freed
 
 
 @test(quick=True)
