@@ -209,6 +209,7 @@ void iscsi_stamp(struct iscsi_connection *connection, uint8_t *bhs, bool advance
 struct iscsi_held {
 	struct list link;
 	uint32_t cmdsn, data_bytes;
+	bool aborted;         /* not executed when its time comes */
 	uint8_t bhs[ISCSI_BHS_BYTES + ISCSI_AHS_MAX_BYTES];
 	uint8_t data[];
 };
@@ -257,6 +258,9 @@ void iscsi_session_establish(struct iscsi_connection *connection);
 void iscsi_session_task_ended(struct iscsi_session *session);
 /* Tasks have ended and the transport is closed. */
 void iscsi_session_free(struct iscsi_session *session);
+/* Marks kept SCSI Commands that a task management function concerns: on this LU (NULL: any), with this tag (NULL: any).
+ * Returns how many. */
+unsigned iscsi_held_abort(struct iscsi_session *session, const struct scsi_lu *lu, const uint32_t *itt);
 void iscsi_held_free(struct iscsi_reactor *reactor, struct iscsi_held *held);
 bool iscsi_session_has_gap(const struct iscsi_session *session); /* PDUs wait for a CmdSN that has not come */
 /* Where a PDU with a CmdSN stands (RFC 7143 4.2.2.1). The caller advances ExpCmdSN when it accepts one in order. */

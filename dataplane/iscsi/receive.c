@@ -48,6 +48,22 @@ void iscsi_held_free(struct iscsi_reactor *reactor, struct iscsi_held *held)
 	free(held);
 }
 
+unsigned iscsi_held_abort(struct iscsi_session *session, const struct scsi_lu *lu, const uint32_t *itt)
+{
+	unsigned count = 0;
+
+	list_for_each(node, &session->held) {
+		struct iscsi_held *held = container_of(node, struct iscsi_held, link);
+
+		if (bhs_opcode(held->bhs) != ISCSI_SCSI_COMMAND || held->aborted || (itt && bhs_itt(held->bhs) != *itt) ||
+		    (lu && scsi_nexus_find_lu(session->nexus, bhs_lun(held->bhs)) != lu))
+			continue;
+		held->aborted = true;
+		count++;
+	}
+	return count;
+}
+
 /* NULL when nothing is kept. */
 static struct iscsi_held *first_held(const struct iscsi_session *session)
 {
@@ -72,6 +88,7 @@ static enum iscsi_receive held_header(struct iscsi_connection *connection, const
 		return ISCSI_RECEIVE_CLOSED;
 	}
 	held->cmdsn = bhs_cmdsn(bhs);
+	held->aborted = false;
 	held->data_bytes = data_bytes;
 	memcpy(held->bhs, bhs, ISCSI_BHS_BYTES + bhs_ahs_bytes(bhs));
 	reactor->held_bytes += data_bytes;
@@ -263,7 +280,11 @@ static bool replay_one(struct iscsi_connection *connection)
 	if (!held || iscsi_session_has_gap(session))
 		return false;
 	sink->list = NULL;
-	if (!serial_lt(held->cmdsn, session->expcmdsn)) { /* else: a task management function took its place */
+	connection->row = NULL;
+	if (held->aborted && held->cmdsn == session->expcmdsn) {
+		session->expcmdsn++;
+		session->maxcmdsn++;
+	} else if (held->cmdsn == session->expcmdsn) { /* else a task management function took its place */
 		if (take_header(connection, held->bhs) != ISCSI_RECEIVE_OK)
 			return false;
 		if (sink->list)

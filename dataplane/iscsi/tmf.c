@@ -121,6 +121,8 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 		answer(connection, bhs_itt(connection->bhs), FUNCTION_REJECTED);
 		return;
 	}
+	if (function != ABORT_TASK)
+		iscsi_held_abort(session, lu, NULL);
 	tmf->connection = connection;
 	tmf->lu = lu;
 	tmf->itt = bhs_itt(connection->bhs);
@@ -157,6 +159,10 @@ static void abort_task(struct iscsi_connection *connection, struct scsi_lu *lu)
 	if (task && task->state != ISCSI_TASK_RESPONDING) {
 		iscsi_task_abort(task); /* now: it must not be answered before we are */
 		start(connection, ABORT_TASK, lu);
+		return;
+	}
+	if (!task && iscsi_held_abort(session, lu, &(uint32_t){ bhs_rtt(bhs) })) {
+		answer(connection, bhs_itt(bhs), FUNCTION_COMPLETE);
 		return;
 	}
 	if (bhs_refcmdsn(bhs) == session->expcmdsn && serial_lt(bhs_refcmdsn(bhs), bhs_cmdsn(bhs))) {

@@ -312,6 +312,26 @@ static void functions_that_wait_are_bounded(void **state)
 	house_free(house);
 }
 
+/* Commands that are kept, for a gap or for want of buffers, are aborted too, and take their CmdSN with them. */
+static void commands_that_are_kept_are_aborted_too(void **state)
+{
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, "");
+	uint32_t missing = wire->cmdsn++, one = wire_write10(wire, 0, 1, data, 512), other;
+
+	(void)state;
+	wire_write10(wire, 0, 1, data, 512);
+	wire_task_response(wire, wire_task_management(wire, ABORT_TASK, 0, one, wire->cmdsn - 2), 0);
+	wire_task_response(wire, wire_task_management(wire, ABORT_TASK_SET, 0, 0, 0), 0);
+	other = wire_command(wire, 0x81, 0, test_unit_ready, NULL, 0);
+	wire->cmdsn = missing;
+	wire_response(wire, wire_command(wire, 0x81, 0, test_unit_ready, NULL, 0), SCSI_GOOD);
+	wire_response(wire, other, SCSI_GOOD);
+	assert_int_equal(house->store_writes, 0);
+	assert_int_equal(wire->connection->session->maxcmdsn, wire->connection->session->expcmdsn + 127);
+	house_free(house);
+}
+
 /* The LUN is unmapped and closed while a reset of it is on its way from reactor to reactor. */
 static void a_reset_of_a_lun_that_is_closed_meanwhile_touches_nothing(void **state)
 {
@@ -354,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_warm_reset_tells_every_session),
 		cmocka_unit_test(clear_task_set_tells_the_others),
 		cmocka_unit_test(functions_that_wait_are_bounded),
+		cmocka_unit_test(commands_that_are_kept_are_aborted_too),
 		cmocka_unit_test(a_reset_of_a_lun_that_is_closed_meanwhile_touches_nothing),
 	};
 
