@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "clock.h"
+#include "hash.h"
 
 int auth_init(struct auth *auth)
 {
@@ -87,14 +88,9 @@ int auth_load(struct auth *auth, const json_t *tokens)
 	return 0;
 }
 
-/* FNV-1a */
 static struct auth_failures *failures_of(struct auth *auth, const char *peer)
 {
-	uint32_t hash = 2166136261u;
-
-	for (const char *c = peer; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	return &auth->failures[hash % AUTH_ADDRESSES_MAX];
+	return &auth->failures[hash_text(peer) % AUTH_ADDRESSES_MAX];
 }
 
 static enum auth_result failed(struct auth *auth, const char *peer, uint64_t now_ns)

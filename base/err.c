@@ -6,6 +6,12 @@
 
 #include "problem.h"
 
+static int put(struct err *err, int code, const char *fmt, va_list args)
+{
+	vsnprintf(err->text, sizeof err->text, fmt, args);
+	return err->code = code;
+}
+
 int err_set(struct err *err, int code, const char *fmt, ...)
 {
 	va_list args;
@@ -13,9 +19,9 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 	if (!err)
 		return code;
 	va_start(args, fmt);
-	vsnprintf(err->text, sizeof err->text, fmt, args);
+	put(err, code, fmt, args);
 	va_end(args);
-	return err->code = code;
+	return code;
 }
 
 int err_errno(struct err *err, int code, const char *fmt, ...)
@@ -27,11 +33,11 @@ int err_errno(struct err *err, int code, const char *fmt, ...)
 	if (!err)
 		return code;
 	va_start(args, fmt);
-	vsnprintf(err->text, sizeof err->text, fmt, args);
+	put(err, code, fmt, args);
 	va_end(args);
 	used = strlen(err->text);
 	snprintf(err->text + used, sizeof err->text - used, ": %s", strerror_r(-code, reason, sizeof reason));
-	return err->code = code;
+	return code;
 }
 
 int err_wrap(struct err *err, const char *fmt, ...)

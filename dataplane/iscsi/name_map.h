@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
+
 struct name_map {
 	struct name_map_slot { const char *name; void *value; } *slots;
 	uint32_t mask; /* number of slots - 1, at least twice as many as names */
@@ -33,10 +35,8 @@ static inline void name_map_fini(struct name_map *map)
 /* The slot of that name, or the free one where it would be. */
 static inline struct name_map_slot *name_map_slot(const struct name_map *map, const char *name)
 {
-	uint32_t hash = UINT32_C(2166136261); /* FNV-1a */
+	uint32_t hash = hash_text(name);
 
-	for (const char *c = name; *c; c++)
-		hash = (hash ^ (uint8_t)*c) * UINT32_C(16777619);
 	while (map->slots[hash & map->mask].name && strcmp(map->slots[hash & map->mask].name, name) != 0)
 		hash++;
 	return &map->slots[hash & map->mask];

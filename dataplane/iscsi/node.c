@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "dataplane/iscsi/iscsi.h"
+#include "hash.h"
 #include "log.h"
 
 int iscsi_node_init(struct iscsi_node *node, unsigned worker, unsigned reactor_count)
@@ -46,11 +47,7 @@ struct iscsi_config *iscsi_node_config(struct iscsi_node *node)
 
 static struct list *by_name(struct list *buckets, const char *name)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-
-	while (*name)
-		hash = (hash ^ (uint8_t)*name++) * 16777619u;
-	return &buckets[hash % ISCSI_LUN_BUCKETS];
+	return &buckets[hash_text(name) % ISCSI_LUN_BUCKETS];
 }
 
 struct iscsi_lun *iscsi_node_find_lun(struct iscsi_node *node, const char *name)

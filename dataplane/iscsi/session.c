@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "dataplane/iscsi/iscsi.h"
+#include "hash.h"
 #include "log.h"
 
 struct successor {
@@ -28,13 +29,7 @@ struct kick {
 
 static struct list *bucket(struct iscsi_node *node, const char *initiator_name, const uint8_t *isid)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-
-	for (const char *c = initiator_name; *c; c++)
-		hash = (hash ^ (uint8_t)*c) * 16777619u;
-	for (int i = 0; i < 6; i++)
-		hash = (hash ^ isid[i]) * 16777619u;
-	return &node->sessions[hash % ISCSI_SESSION_BUCKETS];
+	return &node->sessions[hash_bytes(hash_text(initiator_name), isid, 6) % ISCSI_SESSION_BUCKETS];
 }
 
 static struct iscsi_session *find(struct iscsi_node *node, const struct iscsi_login_facts *facts, const char *target_name,

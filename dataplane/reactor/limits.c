@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/reactor/internal.h"
+#include "hash.h"
 #include "log.h"
 
 #define BUCKETS 1024
@@ -55,11 +56,7 @@ static bool is_loopback(const struct in6_addr *address)
 
 static struct list *bucket(const struct in6_addr *address)
 {
-	uint32_t hash = 2166136261u;
-
-	for (int i = 0; i < 16; i++)
-		hash = (hash ^ address->s6_addr[i]) * 16777619u;
-	return &buckets[hash % BUCKETS];
+	return &buckets[hash_bytes(HASH_START, address, sizeof *address) % BUCKETS];
 }
 
 static struct address_count *find(const struct in6_addr *address)
