@@ -2,7 +2,7 @@
  * One load on one target, measured: fixed-size random I/O at a fixed queue depth over one or more sessions.
  *
  * usage: load --address IPV4:PORT --target IQN[,IQN...] --lun N --op read|write --bytes N --depth N --sessions N
- *             --seconds S [--warmup S] [--spin] [--cpu-of PID,PID...]
+ *             --seconds S [--warmup S] [--spin] [--cpu-of PID,PID...] [--fill]
  * Session n uses target n modulo the number of targets. Prints one line of JSON: I/O per second, latency percentiles in
  * microseconds, CPU microseconds of the given processes per I/O, and how busy this client was (near 1: the client is
  * what was measured).
@@ -36,14 +36,14 @@ static struct {
 	const char *address, *targets[TARGETS_MAX], *pids[PIDS_MAX];
 	unsigned target_count, pid_count, lun, depth, sessions;
 	uint32_t bytes;
-	bool write, spin;
+	bool write, spin, fill; /* fill: once through the LUN, in order, instead of at random for a time */
 	double seconds, warmup;
 } options = { .depth = 1, .sessions = 1, .bytes = 4096, .seconds = 3, .warmup = 0.5 };
 
 static struct session sessions[SESSIONS_MAX];
 static uint32_t *samples; /* latencies in nanoseconds, capped at 4.29 s */
 static size_t sample_count;
-static uint64_t dice = 88172645463325252u;
+static uint64_t dice = 88172645463325252u, filled;
 
 static uint64_t next_random(void)
 {
@@ -132,10 +132,10 @@ static bool send_data_out(struct session *s, const uint8_t itt[4], uint32_t ttt,
 static bool start_io(struct session *s, unsigned slot)
 {
 	uint32_t immediate = options.write ? immediate_bytes(&s->link) : 0, unsolicited = 0;
-	uint64_t lba = next_random() % s->blocks * (options.bytes / s->block_bytes);
+	uint64_t lba = (options.fill ? filled : next_random() % s->blocks) * (options.bytes / s->block_bytes);
 	uint8_t *pdu;
 
-	if ((int32_t)(s->link.cmd_sn - s->link.max_cmd_sn) > 0)
+	if ((int32_t)(s->link.cmd_sn - s->link.max_cmd_sn) > 0 || (options.fill && filled == s->blocks))
 		return false;
 	if (SEND_BYTES - s->link.out_to < SEND_BYTES / 2 && initiator_pending(&s->link))
 		return false;
@@ -154,6 +154,7 @@ static bool start_io(struct session *s, unsigned slot)
 	give_be32(pdu + 34, (uint32_t)(lba >> 32));
 	give_be32(pdu + 38, (uint32_t)lba);
 	give_be32(pdu + 42, options.bytes / s->block_bytes);
+	filled++;
 	s->started_ns[slot] = now_ns();
 	s->idle[slot] = false;
 	return !unsolicited || send_data_out(s, pdu + 16, 0xffffffff, immediate, unsolicited);
@@ -206,7 +207,7 @@ static bool run_for(double seconds)
 	uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
 	struct pollfd pfds[SESSIONS_MAX];
 
-	while (now_ns() < end) {
+	while (options.fill ? sample_count < sessions[0].blocks : now_ns() < end) {
 		for (unsigned i = 0; i < options.sessions; i++) {
 			pfds[i] = (struct pollfd){ .fd = sessions[i].link.fd, .events = POLLIN };
 			if (initiator_pending(&sessions[i].link))
@@ -277,7 +278,8 @@ static bool parse(int argc, char **argv)
 		{ "address", 1, NULL, 'a' }, { "target", 1, NULL, 't' },  { "lun", 1, NULL, 'l' },
 		{ "op", 1, NULL, 'o' },      { "bytes", 1, NULL, 'b' },   { "depth", 1, NULL, 'd' },
 		{ "sessions", 1, NULL, 's' }, { "seconds", 1, NULL, 'S' }, { "warmup", 1, NULL, 'w' },
-		{ "spin", 0, NULL, 'x' },    { "cpu-of", 1, NULL, 'c' },  { NULL, 0, NULL, 0 },
+		{ "spin", 0, NULL, 'x' },    { "cpu-of", 1, NULL, 'c' },  { "fill", 0, NULL, 'f' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -293,6 +295,7 @@ static bool parse(int argc, char **argv)
 		case 'S': options.seconds = atof(optarg); break;
 		case 'w': options.warmup = atof(optarg); break;
 		case 'x': options.spin = true; break;
+		case 'f': options.fill = options.write = true; break;
 		case 'c': options.pid_count = split(optarg, options.pids, PIDS_MAX); break;
 		default: return false;
 		}
@@ -316,6 +319,8 @@ int main(int argc, char **argv)
 			return fail("cannot open a session");
 	if (!run_for(options.warmup))
 		return fail("the connection is gone");
+	if (options.fill)
+		return EXIT_SUCCESS;
 	sample_count = 0;
 	cpu = cpu_ns();
 	own = own_cpu_ns();
