@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +11,14 @@
 /* options->state_dir becomes absolute, for the stores ask for that; the supervisor has made the directory. */
 static int run_role(struct options *options, const struct daemon_roles *roles)
 {
+	static char state_dir[PATH_MAX];
 	struct err err = { 0 };
 
 	if (spawn_enter(options, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_CANNOT;
 	}
-	options->state_dir = realpath(options->state_dir, NULL); /* until the process ends */
+	options->state_dir = realpath(options->state_dir, state_dir);
 	if (!options->state_dir) {
 		log_error("cannot find the state directory: %s", strerror(errno));
 		return EXIT_CANNOT;

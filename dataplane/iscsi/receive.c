@@ -156,6 +156,21 @@ static enum iscsi_receive refuse_phase(struct iscsi_connection *connection, cons
 	return connection->phase == ISCSI_PHASE_DEAD ? ISCSI_RECEIVE_CLOSED : discard(connection);
 }
 
+/* Its CmdSN is used up all the same: what comes behind it is in order. */
+static enum iscsi_receive refuse_in_discovery(struct iscsi_connection *connection, const struct iscsi_receive_row *row,
+					      const uint8_t *bhs)
+{
+	struct iscsi_session *session = connection->session;
+
+	if (row->ordered && !bhs_immediate(bhs) && iscsi_session_order(session, bhs) == ISCSI_IN_ORDER) {
+		iscsi_session_accept(session, bhs);
+		if (bhs_opcode(bhs) == ISCSI_SCSI_COMMAND)
+			iscsi_session_command_ended(session);
+	}
+	iscsi_reject(connection, ISCSI_REJECT_PROTOCOL, bhs);
+	return connection->phase == ISCSI_PHASE_DEAD ? ISCSI_RECEIVE_CLOSED : discard(connection);
+}
+
 /* Checks what holds for every PDU; NULL with *ret_result when it is not to be handled. */
 static const struct iscsi_receive_row *admit(struct iscsi_connection *connection, const uint8_t *bhs,
 					     enum iscsi_receive *ret_result)
@@ -171,10 +186,9 @@ static const struct iscsi_receive_row *admit(struct iscsi_connection *connection
 		*ret_result = refuse_phase(connection, row, bhs);
 	else if (bhs_ahs_bytes(bhs) && !row->ahs)
 		*ret_result = closed(connection, "additional header segments in a PDU that has none");
-	else if (connection->session && connection->session->discovery && !row->discovery) {
-		iscsi_reject(connection, ISCSI_REJECT_PROTOCOL, bhs);
-		*ret_result = connection->phase == ISCSI_PHASE_DEAD ? ISCSI_RECEIVE_CLOSED : discard(connection);
-	} else
+	else if (connection->session && connection->session->discovery && !row->discovery)
+		*ret_result = refuse_in_discovery(connection, row, bhs);
+	else
 		return row;
 	return NULL;
 }
