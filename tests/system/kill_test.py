@@ -26,12 +26,12 @@ def a_killed_worker_is_back_in_a_second_and_no_write_is_lost(env):
 
 
 @test(timeout_s=180)
-def ten_kills_in_a_row_lose_no_write(env):
+def eight_kills_in_a_row_lose_no_write(env):
     """The supervisor waits longer before each start, so this also sees initiators keep on trying."""
     daemon = env.daemon(reactors=2)
     running = VerifyIo(env, daemon.serve("vol", 64 << 20, target_object_size_bytes=16 << 20), "--queue-depth", 32,
                        "--reconnect-timeout-ms", 60000)
-    for number in range(10):
+    for number in range(8):
         daemon.kill("worker0")
         running.wait_for_reconnect(number + 1, 30)
     report = running.finish()
