@@ -71,7 +71,7 @@ LIBS_iscsi   := -ljansson -lnettle
 LIBS_tcp     :=
 LIBS_reactor := -ljansson
 LIBS_api     := -lmicrohttpd -ljansson -lgnutls -lnettle
-LIBS_monitor :=
+LIBS_monitor := -lrrd -ljansson -lm
 LIBS_daemon  :=
 LIBS_cli     := -lcurl -ljansson
 

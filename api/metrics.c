@@ -26,7 +26,7 @@ static const struct counter_row {
 	enum counter_type type;
 	const char *meaning;
 } counter_rows[STATS_COUNTERS] = {
-#define COUNTER(name, unit, type, meaning) [STAT_##name] = { #name, unit, type, meaning },
+#define COUNTER(name, unit, type, objects, meaning) [STAT_##name] = { #name, unit, type, meaning },
 #include "counters.def"
 #undef COUNTER
 };
@@ -235,7 +235,7 @@ static void write_kind(FILE *out, const struct sample *samples, size_t count, en
 
 	for (int c = row->first; c <= (int)row->last; c++)
 		write_counter(out, samples, count, kind, (enum stats_counter)c);
-	for (unsigned h = 0; h < STATS_HISTOGRAMS && row->latency; h++)
+	for (unsigned h = 0; h <= STATS_WRITE_LATENCY && row->latency; h++)
 		write_histogram(out, samples, count, kind, h);
 }
 

@@ -16,18 +16,22 @@
 #define STATS_SLOTS     16384
 #define STATS_NAME_MAX  288
 #define STATS_BUCKETS   96 /* latency histogram, log-linear: see stats_bucket() */
-#define STATS_VERSION   1
+#define STATS_VERSION   2
 
 enum stats_kind { STATS_FREE, STATS_WORKER, STATS_LUN, STATS_TARGET, STATS_SESSION };
 
 enum stats_counter {
-#define COUNTER(name, unit, type, meaning) STAT_##name,
+#define COUNTER(name, unit, type, objects, meaning) STAT_##name,
 #include "counters.def"
 #undef COUNTER
 	STATS_COUNTERS
 };
 
-enum stats_histogram { STATS_READ_LATENCY, STATS_WRITE_LATENCY, STATS_HISTOGRAMS };
+enum stats_histogram {
+	STATS_READ_LATENCY, STATS_WRITE_LATENCY,             /* command to response */
+	STATS_STORE_READ_LATENCY, STATS_STORE_WRITE_LATENCY, /* of the LUN's I/O in its store; LUN slots only */
+	STATS_HISTOGRAMS
+};
 
 struct stats_slot {
 	_Atomic uint32_t kind;     /* enum stats_kind; written last when claimed */
