@@ -1,0 +1,138 @@
+/* Adding up the slots of the workers: see collect.h. Slots come and go meanwhile: a slot's kind says whether it counts. */
+#include "monitor/collect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct counter_row counter_rows[STATS_COUNTERS] = {
+#define COUNTS false
+#define GAUGE  true
+#define COUNTER(name, unit, type, objects, meaning) [STAT_##name] = { #name, unit, meaning, type },
+#include "counters.def"
+#undef COUNTER
+};
+
+/* Where a slot counts: the worker's own slots, and the one host's, are told apart by the worker's number. */
+struct found {
+	enum object_kind kind;
+	unsigned worker;
+	const struct stats_slot *slot;
+};
+
+static const enum object_kind kind_of_slot[] = {
+	[STATS_WORKER] = OBJECT_WORKER, [STATS_LUN] = OBJECT_LUN, [STATS_TARGET] = OBJECT_TARGET,
+	[STATS_SESSION] = OBJECT_SESSION,
+};
+
+static int found_order(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	if (x->kind == OBJECT_WORKER)
+		return (int)x->worker - (int)y->worker;
+	return strncmp(x->slot->name, y->slot->name, STATS_NAME_MAX);
+}
+
+static uint32_t slots_used(const struct stats_segment *segment)
+{
+	uint32_t used = segment ? atomic_load(&segment->slots_used) : 0;
+
+	return used < STATS_SLOTS ? used : STATS_SLOTS;
+}
+
+static size_t find_slots(const struct stats_segment *const *segments, unsigned worker_count, struct found **ret_found)
+{
+	size_t count = 0, room = 1;
+	struct found *found;
+
+	for (unsigned w = 0; w < worker_count; w++)
+		room += slots_used(segments[w]);
+	found = malloc(room * sizeof *found);
+	for (unsigned w = 0; w < worker_count && found; w++) {
+		uint32_t used = slots_used(segments[w]);
+
+		for (uint32_t i = 0; i < used && count + 1 < room; i++) {
+			uint32_t kind = atomic_load(&segments[w]->slot[i].kind);
+
+			if (kind > STATS_FREE && kind <= STATS_SESSION)
+				found[count++] = (struct found){ kind_of_slot[kind], w, &segments[w]->slot[i] };
+		}
+	}
+	*ret_found = found;
+	if (count)
+		qsort(found, count, sizeof *found, found_order);
+	return count;
+}
+
+static void add_slot(struct counters *sum, const struct stats_slot *slot)
+{
+	for (unsigned i = 0; i < STATS_COUNTERS; i++)
+		sum->value[i] += atomic_load_explicit(&slot->value[i], memory_order_relaxed);
+	for (unsigned h = 0; h < STATS_HISTOGRAMS; h++) {
+		uint64_t sum_ns = atomic_load_explicit(&slot->sum_ns[h], memory_order_relaxed);
+
+		if (sum_ns == 0)
+			continue; /* nothing was ever counted: most slots have no store latency */
+		sum->sum_ns[h] += sum_ns;
+		for (unsigned b = 0; b < STATS_BUCKETS; b++)
+			sum->bucket[h][b] += atomic_load_explicit(&slot->bucket[h][b], memory_order_relaxed);
+	}
+}
+
+static void name_found(const struct found *found, struct object_name *ret_name)
+{
+	memset(ret_name, 0, sizeof *ret_name);
+	ret_name->kind = found->kind;
+	if (found->kind == OBJECT_WORKER)
+		snprintf(ret_name->name, sizeof ret_name->name, "%u", found->worker);
+	else
+		snprintf(ret_name->name, sizeof ret_name->name, "%.*s", STATS_NAME_MAX - 1, found->slot->name);
+}
+
+static size_t add_up(const struct found *found, size_t found_count, size_t sessions_max, struct counters *list,
+		     struct counters *host)
+{
+	size_t count = 0, sessions = 0;
+	struct object_name name;
+
+	for (size_t i = 0; i < found_count; i++) {
+		name_found(&found[i], &name);
+		if (atomic_load(&found[i].slot->kind) == STATS_FREE)
+			continue; /* released since it was found */
+		if (count == 0 || object_compare(&list[count - 1].object, &name) != 0) {
+			if (name.kind == OBJECT_SESSION && ++sessions > sessions_max)
+				continue;
+			list[count++].object = name;
+		}
+		add_slot(&list[count - 1], found[i].slot);
+		if (name.kind == OBJECT_WORKER)
+			add_slot(host, found[i].slot);
+	}
+	return count;
+}
+
+size_t collect(const struct stats_segment *const *segments, unsigned worker_count, const char *host, size_t sessions_max,
+	       struct counters **ret_list)
+{
+	struct found *found = NULL;
+	size_t found_count = find_slots(segments, worker_count, &found), count = 0;
+	struct counters *list = found ? calloc(found_count + 1, sizeof *list) : NULL;
+	struct counters *sum = list ? calloc(1, sizeof *sum) : NULL;
+
+	if (sum) {
+		sum->object.kind = OBJECT_HOST;
+		snprintf(sum->object.name, sizeof sum->object.name, "%s", host);
+		count = add_up(found, found_count, sessions_max, list, sum);
+		list[count++] = *sum;
+	} else {
+		free(list);
+		list = NULL;
+	}
+	free(sum);
+	free(found);
+	*ret_list = list;
+	return count;
+}
