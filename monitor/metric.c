@@ -50,6 +50,16 @@ bool metric_of(enum metric_id metric, enum object_kind kind)
 	return metric_rows[metric].objects & 1u << kind;
 }
 
+unsigned metric_columns(enum object_kind kind, enum metric_id ret_column[METRICS])
+{
+	unsigned count = 0;
+
+	for (int i = 0; i < METRICS; i++)
+		if (metric_of((enum metric_id)i, kind))
+			ret_column[count++] = (enum metric_id)i;
+	return count;
+}
+
 const char *object_kind_name(enum object_kind kind)
 {
 	return kind_names[kind];

@@ -45,6 +45,8 @@ extern const struct metric_row metric_rows[METRICS];
 const char *metric_unit_name(enum metric_unit unit); /* "operations/s", "bytes/s", "seconds", "1", "events/s", "bytes", "percent" */
 int metric_find(const char *name, size_t len);       /* enum metric_id, or -1 */
 bool metric_of(enum metric_id metric, enum object_kind kind); /* objects of the kind have it */
+/* The metrics of a kind in order of the table: the columns of its rows and files. Returns their number. */
+unsigned metric_columns(enum object_kind kind, enum metric_id ret_column[METRICS]);
 
 const char *object_kind_name(enum object_kind kind); /* "lun" */
 int object_kind_find(const char *name, size_t len);  /* enum object_kind, or -1 */

@@ -4,7 +4,6 @@
 #ifndef LUNETTE_MONITOR_SERIES_H
 #define LUNETTE_MONITOR_SERIES_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +18,7 @@
 #define SERIES_POINTS_AUTO 1000    /* step=auto takes the finest step with no more points than that */
 #define SERIES_RANGE_MAX_S (3 * 366 * 86400)
 
-enum series_cf { CF_AVERAGE, CF_MAX };
+enum series_cf { SERIES_CF_AVERAGE, SERIES_CF_MAX };
 
 struct series_query {
 	struct object_name *objects; /* no wildcards any more */
@@ -61,15 +60,24 @@ void heat_map_free(struct heat_map *map);
 
 /* "now", "-1h", "-30m", "-2w" (s m h d w y), seconds since 1970, RFC 3339. false: none of these. */
 bool series_time_parse(const char *text, int64_t now_s, int64_t *ret_s);
-/* Texts as in the query string, NULL: default (-1h, now, auto, average). Checks everything but the objects. false: problem
- * (400, with its code) was set. */
+/* Texts as in the query string, NULL: default (-1h, now, auto, average). The range is widened to whole steps; a step finer
+ * than what is still kept of from_s becomes the finest that is. false: problem (400, with its code) was set. */
 bool series_range_parse(const char *from, const char *to, const char *step, const char *cf, int64_t now_s,
 			struct series_query *ret_query, struct problem *problem);
-/* The step for a range: the finest of 1, 10, 60, 600 s and whole multiples of them with at most SERIES_POINTS_AUTO points
- * that the archives still hold at from_s. */
+
+/* What is kept, finest first: every file has these archives. */
+struct series_archive {
+	unsigned step_s, rows;
+};
+#define SERIES_ARCHIVES 4
+extern const struct series_archive series_archives[SERIES_ARCHIVES];
+/* The step of the finest archive that still holds from_s. */
+unsigned series_archive_step(int64_t from_s, int64_t now_s);
+/* The finest multiple of it that gives at most SERIES_POINTS_AUTO points. */
 unsigned series_step(int64_t from_s, int64_t to_s, int64_t now_s);
 
-json_t *series_json(const struct series_set *set); /* new reference; the schema is SeriesSet of the contract */
-char *series_csv(const struct series_set *set);    /* malloc'ed; RFC 4180, first column "time" in RFC 3339 */
+/* Both malloc'ed, NULL without memory; they may take long: not on the control thread. */
+char *series_json(const struct series_set *set); /* the schema is SeriesSet of the contract */
+char *series_csv(const struct series_set *set);  /* RFC 4180; the first column is the end of each step, RFC 3339 */
 
 #endif
