@@ -41,4 +41,19 @@ void list_operations(struct request *rq);
 void get_operation(struct request *rq);
 void list_audit(struct request *rq);
 
+/* series.c, charts.c, top.c, live.c: what is measured */
+void list_metrics(struct request *rq);
+void get_series(struct request *rq);
+void get_series_csv(struct request *rq);
+void list_charts(struct request *rq);
+void get_chart(struct request *rq);
+void get_top(struct request *rq);
+void get_live(struct request *rq);
+
+/* login.c, assets.c: for browsers */
+void get_login(struct request *rq);
+void post_login(struct request *rq);
+void delete_login(struct request *rq);
+void get_asset(struct request *rq);
+
 #endif
