@@ -18,6 +18,7 @@
 #ifndef LUNETTE_MONITOR_HISTORY_H
 #define LUNETTE_MONITOR_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,7 @@ struct history_rows {
 	int64_t *time_s;  /* count; seconds since 1970, rising. A row is for the time since the row before it, at most 5 steps
 			   * (5 s, 50 s): what is longer than that is a gap */
 	double *value;    /* count * width; NAN: unknown */
+	bool begins_no_file;       /* the object was never active: its rows are dropped unless it has a file already */
 	struct history_rows *next; /* private */
 };
 

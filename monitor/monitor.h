@@ -43,7 +43,7 @@ struct monitor_object {
 	struct object_name object;
 	uint64_t sampled_ms;     /* wall clock; 0: never */
 	double value[METRICS];   /* the newest sample; NAN: unknown or not of this kind */
-	double peak[METRICS];    /* largest of the last 60 samples; NAN likewise */
+	double peak[METRICS];    /* largest of the last half to whole minute; NAN likewise */
 };
 
 /* dir: STATE/history, made when missing; NULL: nothing is recorded. keep_days: how long the files of objects that are gone
