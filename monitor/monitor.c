@@ -119,6 +119,14 @@ static struct entry *entry_new(const struct monitor *m, const struct object_name
 	return NULL;
 }
 
+static struct entry *seen_now(struct monitor *m, struct entry *entry)
+{
+	if (entry->seen != m->samples)
+		unknown(entry->shown.value);
+	entry->seen = m->samples;
+	return entry;
+}
+
 /* The object, seen now; NULL without memory: it is looked for again in a second. */
 static struct entry *see(struct monitor *m, enum object_kind kind, const char *name)
 {
@@ -128,10 +136,8 @@ static struct entry *see(struct monitor *m, enum object_kind kind, const char *n
 
 	snprintf(object.name, sizeof object.name, "%s", name);
 	at = place_of(m, &object);
-	if (at < m->count && object_compare(&m->list[at]->shown.object, &object) == 0) {
-		m->list[at]->seen = m->samples;
-		return m->list[at];
-	}
+	if (at < m->count && object_compare(&m->list[at]->shown.object, &object) == 0)
+		return seen_now(m, m->list[at]);
 	if (m->count == m->room) {
 		size_t room = m->room ? 2 * m->room : 64;
 		struct entry **list = realloc(m->list, room * sizeof *list);
@@ -147,8 +153,7 @@ static struct entry *see(struct monitor *m, enum object_kind kind, const char *n
 	memmove(m->list + at + 1, m->list + at, (m->count - at) * sizeof *m->list);
 	m->list[at] = entry;
 	m->count++;
-	entry->seen = m->samples;
-	return entry;
+	return seen_now(m, entry);
 }
 
 /* --- a sample --- */

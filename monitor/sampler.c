@@ -111,8 +111,6 @@ void sampler_take(struct sampler *sampler, const struct counters *counters, uint
 		ret_sample->active = grew(&d);
 		heat_of(&d, STATS_READ_LATENCY, ret_sample->heat_reads);
 		heat_of(&d, STATS_WRITE_LATENCY, ret_sample->heat_writes);
-	} else {
-		ret_sample->active = sampler->known;
 	}
 	sampler->counters = *counters;
 	sampler->sampled_ns = now_ns;
