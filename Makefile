@@ -127,13 +127,15 @@ $(O)/obj/api/contract.o: openapi/lunette.yaml
 # ---------------------------------------------------------------- tests
 .PHONY: deps deps-ci run test unit fuzz-replay tools system conformance bench fuzz fuzz-explore asan tsan clang
 deps: ## install the Debian packages that building, `make run` and `make test` need, if any is missing
-	$(Q)packaging/install-dependencies run test
+	$(Q)packaging/install-dependencies run web test
 deps-ci: ## the same, and those of .ci/run, `make conformance`, `make bench`, `make fuzz`
-	$(Q)packaging/install-dependencies run test ci
+	$(Q)packaging/install-dependencies run web test ci
 
 run: ## install what is missing, build, serve a demo LUN on 127.0.0.1 until Ctrl-C
 	$(Q)packaging/install-dependencies run
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)packaging/install-dependencies web && $(MAKE) --no-print-directory web >build/web.log 2>&1 || \
+		echo "run: going on without the dashboard: it could not be built (build/web.log)"
 	$(Q)exec packaging/demo
 
 test: deps ## install what is missing, build, run the quick tests (under five minutes)
@@ -174,6 +176,19 @@ asan tsan: ## unit, fuzz corpora and system tests with address+undefined / threa
 	$(Q)JOBS=$(JOBS) tests/suites unit-$@ fuzz-$@ system-$@
 clang: ## build everything and run the unit tests with clang
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CC=clang O=build/clang all tools unit
+
+# ---------------------------------------------------------------- dashboard
+# Served from the directory `web` beside lunetted. Nothing of npm is needed at run time.
+.PHONY: web check-web
+WEB_SOURCES := $(shell find web/src -type f ! -name schema.d.ts 2>/dev/null) web/build.mjs web/package.json
+web: $(BIN)/web/index.html ## build the dashboard into build/web; needs npm and, the first time, its registry
+$(BIN)/web/index.html: $(WEB_SOURCES) web/node_modules/.package-lock.json
+	$(Q)mkdir -p $(BIN) && node web/build.mjs $(BIN)/web
+web/node_modules/.package-lock.json: web/package-lock.json
+	$(call say,NPM,web)
+	$(Q)cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1 --loglevel=error && touch node_modules/.package-lock.json
+check-web: web/node_modules/.package-lock.json ## the dashboard against its types and those of the contract
+	$(Q)cd web && npm run --silent check
 
 # ---------------------------------------------------------------- lint
 .PHONY: lint check-includes check-headers check-style check-docs docs

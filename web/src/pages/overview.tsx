@@ -1,0 +1,5 @@
+import { Head } from "../ui/page";
+
+export function OverviewPage() {
+	return <Head title="Overview" />;
+}
