@@ -290,6 +290,7 @@ bool request_begin(struct request *rq, const char *method, const char *target, c
 	copy_header(rq->if_match, sizeof rq->if_match, headers->if_match);
 	copy_header(rq->if_none_match, sizeof rq->if_none_match, headers->if_none_match);
 	copy_header(rq->last_event_id, sizeof rq->last_event_id, headers->last_event_id);
+	copy_header(rq->accept, sizeof rq->accept, headers->accept);
 	rq->has_if_match = headers->if_match != NULL;
 	if (target_uri_decode(target, &rq->uri, &problem) && m >= 0) {
 		refuse(rq, &problem);

@@ -69,6 +69,7 @@ struct request {
 	char peer[REQUEST_PEER_MAX];   /* numeric address without port, for limits, audit and logs */
 	enum access access;            /* what the token may */
 	char if_match[128], if_none_match[128], last_event_id[32];
+	char accept[512];              /* "": absent, or too long to be looked at */
 	bool has_if_match;
 	bool dry_run;                  /* ?dry_run=true */
 	char *body;
