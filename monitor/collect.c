@@ -13,10 +13,9 @@ const struct counter_row counter_rows[STATS_COUNTERS] = {
 #undef COUNTER
 };
 
-/* Where a slot counts: the worker's own slots, and the one host's, are told apart by the worker's number. */
+/* A slot and what it was called when it was found: a slot may change hands meanwhile, so nothing is sorted by what it says. */
 struct found {
-	enum object_kind kind;
-	unsigned worker;
+	struct object_name object;
 	const struct stats_slot *slot;
 };
 
@@ -29,11 +28,7 @@ static int found_order(const void *a, const void *b)
 {
 	const struct found *x = a, *y = b;
 
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	if (x->kind == OBJECT_WORKER)
-		return (int)x->worker - (int)y->worker;
-	return strncmp(x->slot->name, y->slot->name, STATS_NAME_MAX);
+	return object_compare(&x->object, &y->object);
 }
 
 static uint32_t slots_used(const struct stats_segment *segment)
@@ -41,6 +36,31 @@ static uint32_t slots_used(const struct stats_segment *segment)
 	uint32_t used = segment ? atomic_load(&segment->slots_used) : 0;
 
 	return used < STATS_SLOTS ? used : STATS_SLOTS;
+}
+
+static bool find_slot(const struct stats_slot *slot, unsigned worker, struct found *found)
+{
+	uint32_t kind = atomic_load(&slot->kind);
+
+	if (kind == STATS_FREE || kind > STATS_SESSION)
+		return false;
+	found->slot = slot;
+	found->object.kind = kind_of_slot[kind];
+	if (kind == STATS_WORKER)
+		snprintf(found->object.name, STATS_NAME_MAX, "%u", worker);
+	else
+		strncpy(found->object.name, slot->name, STATS_NAME_MAX - 1);
+	found->object.name[STATS_NAME_MAX - 1] = '\0';
+	return true;
+}
+
+/* Whether the slot is what it was when it was found. */
+static bool is_still(const struct found *found)
+{
+	uint32_t kind = atomic_load(&found->slot->kind);
+
+	return kind != STATS_FREE && kind <= STATS_SESSION && kind_of_slot[kind] == found->object.kind &&
+	       (kind == STATS_WORKER || strncmp(found->slot->name, found->object.name, STATS_NAME_MAX - 1) == 0);
 }
 
 static size_t find_slots(const struct stats_segment *const *segments, unsigned worker_count, struct found **ret_found)
@@ -54,12 +74,8 @@ static size_t find_slots(const struct stats_segment *const *segments, unsigned w
 	for (unsigned w = 0; w < worker_count && found; w++) {
 		uint32_t used = slots_used(segments[w]);
 
-		for (uint32_t i = 0; i < used && count + 1 < room; i++) {
-			uint32_t kind = atomic_load(&segments[w]->slot[i].kind);
-
-			if (kind > STATS_FREE && kind <= STATS_SESSION)
-				found[count++] = (struct found){ kind_of_slot[kind], w, &segments[w]->slot[i] };
-		}
+		for (uint32_t i = 0; i < used && count + 1 < room; i++)
+			count += find_slot(&segments[w]->slot[i], w, &found[count]);
 	}
 	*ret_found = found;
 	if (count)
@@ -82,33 +98,23 @@ static void add_slot(struct counters *sum, const struct stats_slot *slot)
 	}
 }
 
-static void name_found(const struct found *found, struct object_name *ret_name)
-{
-	memset(ret_name, 0, sizeof *ret_name);
-	ret_name->kind = found->kind;
-	if (found->kind == OBJECT_WORKER)
-		snprintf(ret_name->name, sizeof ret_name->name, "%u", found->worker);
-	else
-		snprintf(ret_name->name, sizeof ret_name->name, "%.*s", STATS_NAME_MAX - 1, found->slot->name);
-}
-
 static size_t add_up(const struct found *found, size_t found_count, size_t sessions_max, struct counters *list,
 		     struct counters *host)
 {
 	size_t count = 0, sessions = 0;
-	struct object_name name;
 
 	for (size_t i = 0; i < found_count; i++) {
-		name_found(&found[i], &name);
-		if (atomic_load(&found[i].slot->kind) == STATS_FREE)
-			continue; /* released since it was found */
-		if (count == 0 || object_compare(&list[count - 1].object, &name) != 0) {
-			if (name.kind == OBJECT_SESSION && ++sessions > sessions_max)
+		const struct object_name *object = &found[i].object;
+
+		if (!is_still(&found[i]))
+			continue;
+		if (count == 0 || object_compare(&list[count - 1].object, object) != 0) {
+			if (object->kind == OBJECT_SESSION && ++sessions > sessions_max)
 				continue;
-			list[count++].object = name;
+			list[count++].object = *object;
 		}
 		add_slot(&list[count - 1], found[i].slot);
-		if (name.kind == OBJECT_WORKER)
+		if (object->kind == OBJECT_WORKER)
 			add_slot(host, found[i].slot);
 	}
 	return count;
