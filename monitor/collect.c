@@ -16,6 +16,7 @@ const struct counter_row counter_rows[STATS_COUNTERS] = {
 /* A slot and what it was called when it was found: a slot may change hands meanwhile, so nothing is sorted by what it says. */
 struct found {
 	struct object_name object;
+	unsigned worker;
 	const struct stats_slot *slot;
 };
 
@@ -45,6 +46,7 @@ static bool find_slot(const struct stats_slot *slot, unsigned worker, struct fou
 	if (kind == STATS_FREE || kind > STATS_SESSION)
 		return false;
 	found->slot = slot;
+	found->worker = worker;
 	found->object.kind = kind_of_slot[kind];
 	if (kind == STATS_WORKER)
 		snprintf(found->object.name, STATS_NAME_MAX, "%u", worker);
@@ -83,8 +85,11 @@ static size_t find_slots(const struct stats_segment *const *segments, unsigned w
 	return count;
 }
 
-static void add_slot(struct counters *sum, const struct stats_slot *slot)
+static void add_slot(struct counters *sum, const struct found *found)
 {
+	const struct stats_slot *slot = found->slot;
+
+	sum->workers |= UINT64_C(1) << found->worker % 64;
 	for (unsigned i = 0; i < STATS_COUNTERS; i++)
 		sum->value[i] += atomic_load_explicit(&slot->value[i], memory_order_relaxed);
 	for (unsigned h = 0; h < STATS_HISTOGRAMS; h++) {
@@ -113,9 +118,9 @@ static size_t add_up(const struct found *found, size_t found_count, size_t sessi
 				continue;
 			list[count++].object = *object;
 		}
-		add_slot(&list[count - 1], found[i].slot);
+		add_slot(&list[count - 1], &found[i]);
 		if (object->kind == OBJECT_WORKER)
-			add_slot(host, found[i].slot);
+			add_slot(host, &found[i]);
 	}
 	return count;
 }

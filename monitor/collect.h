@@ -15,6 +15,7 @@
  * sum of the workers' slots. */
 struct counters {
 	struct object_name object;
+	uint64_t workers; /* a bit for each worker whose slots are in it (number modulo 64) */
 	uint64_t value[STATS_COUNTERS];
 	uint64_t bucket[STATS_HISTOGRAMS][STATS_BUCKETS];
 	uint64_t sum_ns[STATS_HISTOGRAMS];

@@ -81,10 +81,10 @@ static bool fell(const struct counters *now, const struct counters *before)
 	return false;
 }
 
-static bool grew(const struct difference *d)
+static bool counted(const struct counters *now, const struct counters *before)
 {
 	for (unsigned i = 0; i < STATS_COUNTERS; i++)
-		if (!counter_rows[i].gauge && d->now->value[i] != d->before->value[i])
+		if (!counter_rows[i].gauge && now->value[i] != before->value[i])
 			return true;
 	return false;
 }
@@ -103,12 +103,13 @@ void sampler_take(struct sampler *sampler, const struct counters *counters, uint
 	struct difference d = { .now = counters, .seconds = (double)elapsed_ns / NS };
 
 	memset(ret_sample, 0, sizeof *ret_sample);
-	if (sampler->known && elapsed_ns > 0 && elapsed_ns <= SAMPLE_GAP_NS && !fell(counters, &sampler->counters))
+	if (sampler->known && elapsed_ns > 0 && elapsed_ns <= SAMPLE_GAP_NS && sampler->counters.workers == counters->workers &&
+	    !fell(counters, &sampler->counters))
 		d.before = &sampler->counters;
+	ret_sample->active = sampler->known && counted(counters, &sampler->counters);
 	for (int i = 0; i < METRICS; i++)
 		ret_sample->value[i] = metric_of((enum metric_id)i, counters->object.kind) ? value_of(&metric_rows[i], &d) : NAN;
 	if (d.before) {
-		ret_sample->active = grew(&d);
 		heat_of(&d, STATS_READ_LATENCY, ret_sample->heat_reads);
 		heat_of(&d, STATS_WRITE_LATENCY, ret_sample->heat_writes);
 	}

@@ -27,8 +27,8 @@ struct sample {
 	uint64_t heat_reads[HEAT_BUCKETS], heat_writes[HEAT_BUCKETS];
 };
 
-/* At first sight, after a gap, and when a counter fell (its worker was restarted) rates and latencies are unknown: never a
- * spike, never negative. */
+/* At first sight, after a gap, when a counter fell (its worker was restarted) and when other workers count than before, rates
+ * and latencies are unknown: never a spike, never negative. */
 void sampler_take(struct sampler *sampler, const struct counters *counters, uint64_t now_ns, struct sample *ret_sample);
 
 #endif
