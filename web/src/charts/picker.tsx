@@ -1,0 +1,102 @@
+/* Choosing objects: a search field over check boxes, what is chosen as buttons that take it away. */
+import { useEffect, useState } from "preact/hooks";
+import { getJson } from "./client";
+import { objectLabel } from "./format";
+import type { SeriesSet } from "./grid";
+import { type Kind, kindOf } from "./panels";
+
+export interface Choice { object: string; label: string; kind: Kind }
+
+const KIND_TITLES: Record<Kind, string> = { lun: "LUNs", target: "Targets", worker: "Workers", host: "Host",
+	session: "Sessions" };
+const KINDS = Object.keys(KIND_TITLES) as Kind[];
+const SHOWN_MAX = 100;
+
+interface Page { items: { name: string }[]; next_cursor: string | null }
+
+async function namesOf(path: string, kind: Kind): Promise<Choice[]> {
+	const list: Choice[] = [];
+	let cursor: string | null = null;
+	do {
+		const page: Page = await getJson<Page>(path, { limit: "500", cursor: cursor ?? undefined });
+		list.push(...page.items.map(({ name }) => ({ object: `${kind}:${name}`, label: name, kind })));
+		cursor = page.next_cursor;
+	} while (cursor);
+	return list;
+}
+
+/* Workers and hosts have no list of their own: whoever was measured lately. */
+async function measured(): Promise<Choice[]> {
+	const set = await getJson<SeriesSet>("/api/v1/series", { object: "worker:*,host:*", metric: "cpu_percent",
+		from: "-60s", step: "60" });
+	return set.series.map(({ object }) => ({ object, label: objectLabel(object), kind: kindOf(object) }));
+}
+
+async function sessions(): Promise<Choice[]> {
+	const top = await getJson<{ items: { object: string; name: string }[] }>("/api/v1/top",
+		{ kind: "session", limit: "100" });
+	return top.items.map(({ object, name }) => ({ object, label: name, kind: "session" as const }));
+}
+
+/* What can be had: a part that fails is only missing. */
+export async function choices(): Promise<Choice[]> {
+	const parts = [namesOf("/api/v1/luns", "lun"), namesOf("/api/v1/targets", "target"), measured(), sessions()];
+	return (await Promise.all(parts.map((part) => part.catch(() => [] as Choice[])))).flat();
+}
+
+export function useChoices(): Choice[] {
+	const [list, setList] = useState<Choice[]>([]);
+	useEffect(() => {
+		let gone = false;
+		void choices().then((all) => { if (!gone) setList(all); });
+		return () => { gone = true; };
+	}, []);
+	return list;
+}
+
+function wholeKinds(list: Choice[]): Choice[] {
+	return KINDS.filter((kind) => list.filter((choice) => choice.kind === kind).length > 1)
+		.map((kind) => ({ object: `${kind}:*`, label: `All ${KIND_TITLES[kind]}`, kind }));
+}
+
+export function choiceLabel(object: string): string {
+	return object.endsWith(":*") ? `All ${KIND_TITLES[kindOf(object)]}` : objectLabel(object, true);
+}
+
+function toggled(chosen: string[], object: string): string[] {
+	if (chosen.includes(object))
+		return chosen.filter((one) => one !== object);
+	const kind = kindOf(object);
+	return [...chosen.filter((one) => object.endsWith(":*") ? kindOf(one) !== kind : one !== `${kind}:*`), object];
+}
+
+export function Picker({ list, chosen, onChange }: { list: Choice[]; chosen: string[]; onChange(next: string[]): void }) {
+	const [search, setSearch] = useState("");
+	const wanted = search.trim().toLowerCase();
+	const found = [...wholeKinds(list), ...list].filter((choice) => choice.object.toLowerCase().includes(wanted) ||
+		choice.label.toLowerCase().includes(wanted));
+
+	return <div class="picker">
+		<div class="picker-chosen">{chosen.map((object) => <button key={object} type="button"
+			aria-label={`Remove ${choiceLabel(object)}`} onClick={() => onChange(chosen.filter((one) => one !== object))}>
+			{choiceLabel(object)} <span aria-hidden="true">×</span></button>)}</div>
+		<details class="picker-more">
+			<summary>Choose objects</summary>
+			<input type="search" aria-label="Search objects" placeholder="Search LUNs, targets, workers, sessions" value={search}
+				onInput={(event) => setSearch(event.currentTarget.value)} />
+			<div class="picker-list" role="group" aria-label="Objects">
+				{KINDS.map((kind) => {
+					const mine = found.filter((choice) => choice.kind === kind);
+					return mine.length > 0 && <fieldset key={kind}><legend>{KIND_TITLES[kind]}</legend>
+						{mine.slice(0, SHOWN_MAX).map((choice) => <label key={choice.object}>
+							<input type="checkbox" checked={chosen.includes(choice.object)}
+								onChange={() => onChange(toggled(chosen, choice.object))} /> {choice.label}
+						</label>)}
+						{mine.length > SHOWN_MAX && <p>{mine.length - SHOWN_MAX} more: search for them.</p>}
+					</fieldset>;
+				})}
+				{found.length === 0 && <p>{list.length ? "No object has that in its name." : "Reading …"}</p>}
+			</div>
+		</details>
+	</div>;
+}
