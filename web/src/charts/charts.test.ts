@@ -165,6 +165,34 @@ test("a broken axis has no tick inside the break, but both its ends", () => {
 	assert.equal(BROKEN.filter(isBreak).length, 1);
 });
 
+/* 40 TiB beside 20 GiB: the numbers of monitor/reduction.c for the same data. */
+test("a region above the threshold is cut as the server cuts it", () => {
+	const segments = reductionOf([[20, null, 15], [40960]], 0.6)!;
+	assert.deepEqual(segments.map(isBreak), [false, true, false]);
+	const [low, broken, high] = segments as [Segment, Segment, Segment];
+	const slope = (1 - 0.08 - 2 * 0.03) / 20;
+	assert.ok(Math.abs(low.to_value - (20 + 0.03 / slope)) < 1e-9);
+	assert.ok(Math.abs(broken.to_height - broken.from_height - 0.08) < 1e-12);
+	assert.ok(Math.abs(broken.factor - (broken.to_value - broken.from_value) * slope / 0.08) < 1e-6);
+	assert.ok(Math.abs(high.to_value - high.from_value - 0.03 / slope) < 1e-6);
+	assert.equal(high.to_height, 1);
+});
+
+test("two regions at most are cut, the second with the space that was gained", () => {
+	const segments = reductionOf([[10, 1000, 100000]], 0.6)!;
+	assert.deepEqual(segments.map(isBreak), [false, true, false, true, false]);
+	for (const value of [10, 1000, 100000])
+		assert.ok(segments.some((s) => !isBreak(s) && value >= s.from_value && value <= s.to_value));
+});
+
+test("at the threshold and below it nothing shrinks, nor when there is nothing else", () => {
+	assert.equal(reductionOf([[40, 100]], 0.6)!.length, 1);
+	assert.equal(reductionOf([[39, 100]], 0.6)!.length, 3);
+	assert.equal(reductionOf([[0, 100]], 0.6)!.length, 1);
+	assert.equal(reductionOf([[0], [null]], 0.6), null);
+	assert.equal(reductionCompute([1, 1.2], 0.01).length, 1);
+});
+
 test("a factor is written with three digits", () => {
 	assert.equal(factorText(18432), "1 : 18,400");
 	assert.equal(factorText(2.345), "1 : 2.35");

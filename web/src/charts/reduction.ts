@@ -2,30 +2,31 @@
  * The reduction of monitor/reduction.c for lines that the browser draws: the same steps and constants. Group charts never
  * come here, they are drawn from the server's segments. Pure.
  */
-import type { Segment } from "./scale";
+import { type Segment, THRESHOLD_MAX, THRESHOLD_MIN } from "./scale";
 
 const BREAKS_MAX = 2, BREAK_HEIGHT = 0.08, MARGIN = 0.03;
+const ROUNDING = 1e-12; /* a region that is the threshold but for rounding is not above it */
 
 interface Gap { from: number; to: number }
 
-/* Height of one unit of value where nothing shrinks: what the breaks and their margins leave, over what is not cut. */
-function unitHeight(max: number, cuts: Gap[]): number {
-	const cut = cuts.reduce((sum, gap) => sum + gap.to - gap.from, 0);
-	return (1 - cuts.length * (BREAK_HEIGHT + 2 * MARGIN)) / (max - cut);
+/* Height of one unit of value where nothing shrinks; infinite when nothing but the gaps is left. */
+function slopeOf(max: number, cuts: Gap[]): number {
+	const rest = cuts.reduce((left, gap) => left - (gap.to - gap.from), max);
+	return rest > max * Number.EPSILON ? (1 - cuts.length * (BREAK_HEIGHT + 2 * MARGIN)) / rest : Infinity;
 }
 
-function largestGap(data: number[], cuts: Gap[]): Gap | null {
-	let largest: Gap | null = null;
+function widest(data: number[], cuts: Gap[]): Gap | null {
+	let best: Gap | null = null;
 	for (let i = 0; i + 1 < data.length; i++) {
 		const gap = { from: data[i]!, to: data[i + 1]! };
-		if (!cuts.some((cut) => cut.from === gap.from) && (!largest || gap.to - gap.from > largest.to - largest.from))
-			largest = gap;
+		if (!cuts.some((cut) => cut.from === gap.from) && gap.to - gap.from > (best ? best.to - best.from : 0))
+			best = gap;
 	}
-	return largest;
+	return best;
 }
 
 function segmentsOf(max: number, cuts: Gap[]): Segment[] {
-	const unit = unitHeight(max, cuts), margin = MARGIN / unit;
+	const slope = slopeOf(max, cuts), margin = MARGIN / slope;
 	const segments: Segment[] = [];
 	let value = 0, height = 0;
 	const put = (to: number, toHeight: number, factor: number) => {
@@ -35,8 +36,8 @@ function segmentsOf(max: number, cuts: Gap[]): Segment[] {
 	};
 	for (const gap of cuts.sort((a, b) => a.from - b.from)) {
 		const from = gap.from + margin, to = gap.to - margin;
-		put(from, height + (from - value) * unit, 1);
-		put(to, height + BREAK_HEIGHT, (to - from) * unit / BREAK_HEIGHT);
+		put(from, height + (from - value) * slope, 1);
+		put(to, height + BREAK_HEIGHT, (to - from) * slope / BREAK_HEIGHT);
 	}
 	put(max, 1, 1);
 	return segments;
@@ -45,9 +46,10 @@ function segmentsOf(max: number, cuts: Gap[]): Segment[] {
 /* data: different, ascending, the last above 0. */
 export function reductionCompute(data: number[], threshold: number): Segment[] {
 	const max = data[data.length - 1]!, cuts: Gap[] = [];
+	const limit = Math.min(Math.max(threshold, THRESHOLD_MIN), THRESHOLD_MAX) * (1 + ROUNDING);
 	while (cuts.length < BREAKS_MAX) {
-		const gap = largestGap(data, cuts);
-		if (!gap || (gap.to - gap.from) * unitHeight(max, cuts) <= threshold)
+		const gap = widest(data, cuts);
+		if (!gap || (gap.to - gap.from) * slopeOf(max, cuts) <= limit || slopeOf(max, [...cuts, gap]) === Infinity)
 			break;
 		cuts.push(gap);
 	}

@@ -4,6 +4,9 @@
  */
 import { ticks } from "./format";
 
+/* Which part of the height a region may take before it is shrunk. */
+export const THRESHOLD_MIN = 0.25, THRESHOLD_MAX = 0.95, THRESHOLD_DEFAULT = 0.6;
+
 export interface Segment {
 	from_value: number;
 	to_value: number;

@@ -5,8 +5,7 @@
 import type { Zone } from "./format";
 import { PANELS } from "./panels";
 import { RANGES, type Span, rangeOf } from "./range";
-
-export const THRESHOLD_MIN = 0.25, THRESHOLD_MAX = 0.95, THRESHOLD_DEFAULT = 0.6;
+import { THRESHOLD_DEFAULT, THRESHOLD_MAX, THRESHOLD_MIN } from "./scale";
 
 export interface GroupState {
 	group: string;      /* luns, target:IQN, targets, workers, hosts */

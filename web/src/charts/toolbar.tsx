@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { zoneText } from "./format";
 import { RANGES } from "./range";
-import { type ChartState, THRESHOLD_MAX, THRESHOLD_MIN } from "./state";
+import { THRESHOLD_MAX, THRESHOLD_MIN } from "./scale";
+import type { ChartState } from "./state";
 
 export interface ToolbarProps {
 	state: ChartState;
