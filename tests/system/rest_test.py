@@ -224,8 +224,11 @@ def health_metrics_version_and_probes_answer(env):
     daemon.serve("vol", 8 << 20)
     assert daemon.health()["status"] == "ok", daemon.health()
     assert daemon.rest.raw("GET", "/livez").status == 200 and daemon.rest.raw("GET", "/readyz").status == 200
-    metrics = daemon.rest.raw("GET", "/metrics", headers={"Authorization": f"Bearer {daemon.token()}"})
-    assert metrics.status == 200 and "lunette_" in metrics.text and metrics.text.rstrip().endswith("# EOF"), metrics
+    asked = {"Authorization": f"Bearer {daemon.token()}"}
+    metrics = daemon.rest.raw("GET", "/metrics", headers=asked)
+    assert metrics.status == 200 and "# TYPE lunette_lun_reads_total counter" in metrics.text, metrics
+    metrics = daemon.rest.raw("GET", "/metrics", headers={**asked, "Accept": "application/openmetrics-text"})
+    assert metrics.status == 200 and metrics.text.endswith("# EOF\n"), metrics
     assert daemon.rest.get("/version").json["version"] == (env.programs.root / "VERSION").read_text().strip()
     assert daemon.rest.get("/capabilities").json
 

@@ -554,32 +554,6 @@ static void stores_that_are_built_in_are_listed(void **state)
 	call_done(f, "GET", "/stores/none", NULL, 404);
 }
 
-/* What a scraper checks: types before samples, counters end in _total, "# EOF" at the end, no series twice. */
-static void metrics_are_openmetrics(void **state)
-{
-	struct fixture *f = *state;
-	struct answered a = call_as(f, ADMIN, "GET", "/metrics", NULL, NULL);
-	char *text = strdup(a.keep->answer.body), *save = NULL, family[128] = "", type[32] = "";
-	size_t len = strlen(text);
-
-	assert_int_equal(a.status, 200);
-	assert_non_null(strstr(a.content_type, "application/openmetrics-text"));
-	assert_string_equal(text + len - 6, "# EOF\n");
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(line, "# TYPE ", 7) == 0) {
-			assert_int_equal(sscanf(line, "# TYPE %127s %31s", family, type), 2);
-		} else if (line[0] == '#') {
-			assert_true(strcmp(line, "# EOF") == 0 || strstr(line, family));
-		} else {
-			assert_int_equal(strncmp(line, family, strlen(family)), 0);
-			if (strcmp(type, "counter") == 0)
-				assert_non_null(strstr(line, "_total"));
-		}
-	}
-	free(text);
-	answered_free(&a);
-}
-
 static void maps_and_reservations_of_a_lun_are_told(void **state)
 {
 	struct fixture *f = *state;
@@ -691,7 +665,6 @@ int main(void)
 		cmocka_unit_test(a_restart_keeps_everything),
 		cmocka_unit_test(a_configuration_can_be_carried_over),
 		cmocka_unit_test(stores_that_are_built_in_are_listed),
-		cmocka_unit_test(metrics_are_openmetrics),
 		cmocka_unit_test(maps_and_reservations_of_a_lun_are_told),
 		cmocka_unit_test(a_long_change_becomes_an_operation),
 	};
