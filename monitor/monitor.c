@@ -43,7 +43,7 @@ struct entry {
 	unsigned peak_samples;
 	uint64_t seen;                /* monitor.samples when it was */
 	bool active;                  /* some command was counted */
-	int64_t write_s;              /* when its rows are handed over */
+	int64_t write_s;              /* when its rows are handed over; 0: not planned yet */
 };
 
 struct monitor {
@@ -92,12 +92,7 @@ static void entry_free(struct entry *entry)
 	free(entry);
 }
 
-static int64_t first_write(const struct monitor *m, const struct object_name *object)
-{
-	return m->sampled_s + FIRST_WRITE_S + (m->count > SPREAD_FROM ? (int64_t)(hash_text(object->name) % WRITE_S) : 0);
-}
-
-static struct entry *entry_new(const struct monitor *m, const struct object_name *object)
+static struct entry *entry_new(const struct object_name *object)
 {
 	bool session = object->kind == OBJECT_SESSION, heat = object->kind == OBJECT_LUN;
 	struct entry *entry = calloc(1, sizeof *entry);
@@ -110,7 +105,6 @@ static struct entry *entry_new(const struct monitor *m, const struct object_name
 	unknown(entry->peak);
 	unknown(entry->peak_before);
 	entry->active = object->kind == OBJECT_WORKER || object->kind == OBJECT_HOST;
-	entry->write_s = first_write(m, object);
 	entry->rows = history_rows_new(HISTORY_METRICS, object, session ? SESSION_ROWS : ROWS_ROOM);
 	entry->heat = heat ? history_rows_new(HISTORY_HEAT, object, HEAT_ROOM) : NULL;
 	if (entry->rows && (entry->heat || !heat))
@@ -147,7 +141,7 @@ static struct entry *see(struct monitor *m, enum object_kind kind, const char *n
 		m->list = list;
 		m->room = room;
 	}
-	entry = entry_new(m, &object);
+	entry = entry_new(&object);
 	if (!entry)
 		return NULL;
 	memmove(m->list + at + 1, m->list + at, (m->count - at) * sizeof *m->list);
@@ -281,12 +275,16 @@ static void drop_oldest(struct history_rows *rows, size_t count)
 	memmove(rows->value, rows->value + count * rows->width, rows->count * rows->width * sizeof *rows->value);
 }
 
-static void make_room(struct monitor *m, struct entry *entry, struct history_rows **rows)
+/* The wall clock may have been set back: rows begin anew then. */
+static void make_room(struct monitor *m, struct entry *entry, struct history_rows **rows, int64_t time_s)
 {
-	if ((*rows)->count < (*rows)->room)
+	size_t count = (*rows)->count;
+	bool back = count && (*rows)->time_s[count - 1] >= time_s;
+
+	if (count < (*rows)->room && !back)
 		return;
 	if (entry->shown.object.kind == OBJECT_SESSION)
-		drop_oldest(*rows, SESSION_DROP);
+		drop_oldest(*rows, back ? count : SESSION_DROP);
 	else
 		hand_over(m, entry, rows);
 }
@@ -296,7 +294,7 @@ static void add_row(struct monitor *m, struct entry *entry, int64_t time_s)
 	double *value;
 	unsigned column = 0;
 
-	make_room(m, entry, &entry->rows);
+	make_room(m, entry, &entry->rows, time_s);
 	value = history_rows_add(entry->rows, time_s);
 	for (unsigned i = 0; value && i < METRICS; i++)
 		if (metric_of((enum metric_id)i, entry->shown.object.kind))
@@ -307,7 +305,7 @@ static void add_heat_row(struct monitor *m, struct entry *entry, int64_t time_s)
 {
 	double *value;
 
-	make_room(m, entry, &entry->heat);
+	make_room(m, entry, &entry->heat, time_s);
 	value = history_rows_add(entry->heat, time_s);
 	for (unsigned b = 0; value && b < HEAT_BUCKETS; b++) {
 		value[b] = (double)entry->heat_reads[b] / HEAT_STEP_S;
@@ -317,23 +315,32 @@ static void add_heat_row(struct monitor *m, struct entry *entry, int64_t time_s)
 	memset(entry->heat_writes, 0, sizeof entry->heat_writes);
 }
 
+static int64_t spread(const struct entry *entry, int64_t time_s, unsigned over_s)
+{
+	return (int64_t)((hash_text(entry->shown.object.name) ^ (uint64_t)time_s) % over_s);
+}
+
 static void write_if_due(struct monitor *m, struct entry *entry, int64_t time_s)
 {
+	if (entry->write_s == 0)
+		entry->write_s = time_s + FIRST_WRITE_S + (m->count > SPREAD_FROM ? spread(entry, time_s, WRITE_S) : 0);
 	if (time_s < entry->write_s || entry->shown.object.kind == OBJECT_SESSION)
 		return;
 	hand_over_all(m, entry);
-	entry->write_s = time_s + WRITE_S + (int64_t)((hash_text(entry->shown.object.name) ^ (uint64_t)time_s) % WRITE_SPREAD_S);
+	entry->write_s = time_s + WRITE_S + spread(entry, time_s, WRITE_SPREAD_S);
 }
 
 static void add_rows(struct monitor *m, int64_t time_s)
 {
-	bool heat = time_s / HEAT_STEP_S != m->sampled_s / HEAT_STEP_S;
+	bool heat = m->sampled_s && time_s / HEAT_STEP_S != m->sampled_s / HEAT_STEP_S;
 
 	for (size_t i = 0; i < m->count; i++) {
 		struct entry *entry = m->list[i];
 
-		if (entry->seen != m->samples)
+		if (entry->seen != m->samples) {
+			unknown(entry->shown.value);
 			continue;
+		}
 		take_peak(entry);
 		add_row(m, entry, time_s);
 		if (heat && entry->heat)
