@@ -163,27 +163,32 @@ static void values_of(const struct group_chart *chart, const struct group_compon
 		snprintf(text, size, "%s / %s", first, second);
 }
 
-static void put_standing(struct svg *svg, double x, const char *text)
+/* Values first, the name in the room that is left. */
+static void put_standing(struct svg *svg, double x, const char *name, const char *values)
 {
-	double y = svg->top + svg->height + 8;
+	double y = svg->top + svg->height + 8, room = svg->options->height_px - y - 26, values_px = svg_text_width(values);
 
 	fprintf(svg->out, "<g transform=\"rotate(-90 %.1f %.1f)\">", x + 4, y);
-	svg_text(svg, x + 4, y, "end", "name", svg->options->height_px - y - 26, text);
+	svg_text(svg, x + 4, y, "end", "value", 0, values);
+	if (room - values_px > 30)
+		svg_text(svg, x + 4 - values_px - 8, y, "end", "name", room - values_px - 8, name);
 	fputs("</g>\n", svg->out);
 }
 
 static void put_labels(struct svg *svg, const struct layout *l, const struct group_component *c, double x)
 {
 	double bottom = svg->top + svg->height;
-	char values[112], text[2 * STATS_NAME_MAX];
+	char values[112];
 
-	values_of(l->chart, c, values, sizeof values);
 	if (l->wide) {
 		svg_text(svg, x, bottom + 15, "middle", "name", l->slot_px - 4, c->label);
-		svg_text(svg, x, bottom + 30, "middle", "faint value", l->slot_px > 110 ? 0 : l->slot_px * 1.12, values);
+		value_text(c->first, l->chart->unit, values, sizeof values);
+		svg_text(svg, x, bottom + 30, "middle", "value", l->slot_px, values);
+		value_text(c->second, l->chart->unit, values, sizeof values);
+		svg_text(svg, x, bottom + 44, "middle", "second-value faint", l->slot_px, values);
 	} else if (l->labels) {
-		snprintf(text, sizeof text, "%s  %s", c->label, values);
-		put_standing(svg, x, text);
+		values_of(l->chart, c, values, sizeof values);
+		put_standing(svg, x, c->label, values);
 	}
 }
 
@@ -276,7 +281,7 @@ char *group_chart_svg(const struct chart_options *options, const struct group_ch
 	l.wide = l.slot_px >= SLOT_WIDE_PX;
 	l.labels = l.slot_px >= SLOT_LABEL_PX;
 	svg.top += 8;
-	svg.height = options->height_px - svg.top - 24 - (l.wide ? 36 : l.labels ? fmin(options->height_px * 0.34, 190) : 8);
+	svg.height = options->height_px - svg.top - 24 - (l.wide ? 50 : l.labels ? fmin(options->height_px * 0.42, 230) : 8);
 	if (chart->count == 0) {
 		svg_empty(&svg, "there is nothing in this group");
 		return svg_end(&svg);

@@ -50,7 +50,7 @@ double svg_text_width(const char *text)
 	return 0.62 * FONT_PX * (double)strlen(text);
 }
 
-/* The middle of a long name goes: both ends tell names apart. */
+/* Of a long name the middle goes: its end tells it apart from others. */
 static void elide(const char *text, size_t room, char *ret_text, size_t size)
 {
 	size_t len = strlen(text), head, tail;
@@ -61,7 +61,7 @@ static void elide(const char *text, size_t room, char *ret_text, size_t size)
 		snprintf(ret_text, size, "%s", text);
 		return;
 	}
-	head = (room - 2 + 1) / 2;
+	head = (room - 2) / 3;
 	tail = room - 2 - head;
 	snprintf(ret_text, size, "%.*s..%s", (int)head, text, text + len - tail);
 }
@@ -264,7 +264,7 @@ unsigned svg_ticks(double from, double to, bool binary, unsigned wanted, double 
 		return 0;
 	step = round_step(least, binary && least >= 1);
 	for (double n = ceil(from / step - 1e-9); n * step <= to * (1 + 1e-9) && count < SVG_TICKS_MAX; n++)
-		ret_tick[count++] = n * step;
+		ret_tick[count++] = n * step + 0.0; /* never -0 */
 	return count;
 }
 
