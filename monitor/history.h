@@ -50,6 +50,7 @@ struct history_rows {
 			   * (5 s, 50 s): what is longer than that is a gap */
 	double *value;    /* count * width; NAN: unknown */
 	bool begins_no_file; /* the object was never active: its rows are dropped unless it has a file already */
+	struct history_rows *next; /* for lists of whoever owns the rows */
 };
 
 unsigned history_width(enum history_table table, enum object_kind kind);
