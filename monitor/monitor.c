@@ -473,18 +473,22 @@ static void name_host(struct monitor *m)
 			*c = '_';
 }
 
+struct monitor *monitor_open(struct history *history)
+{
+	struct monitor *m = history ? calloc(1, sizeof *m) : NULL;
+
+	if (!m) {
+		history_free(history);
+		return NULL;
+	}
+	name_host(m);
+	m->history = history;
+	return m;
+}
+
 struct monitor *monitor_new(const char *dir, unsigned keep_days, struct mailbox *mailbox)
 {
-	struct monitor *m = calloc(1, sizeof *m);
-
-	if (!m)
-		return NULL;
-	name_host(m);
-	m->history = history_new(dir, keep_days, mailbox);
-	if (m->history)
-		return m;
-	free(m);
-	return NULL;
+	return monitor_open(history_new(dir, keep_days, mailbox));
 }
 
 void monitor_free(struct monitor *m)

@@ -49,6 +49,9 @@ struct monitor_object {
 /* dir: STATE/history, made when missing; NULL: nothing is recorded. keep_days: how long the files of objects that are gone
  * are kept. NULL: no memory or no thread. */
 struct monitor *monitor_new(const char *dir, unsigned keep_days, struct mailbox *mailbox);
+/* The same over a history that was opened with other options; it is taken over. NULL: none, or no memory. */
+struct history;
+struct monitor *monitor_open(struct history *history);
 /* Writes what is pending of objects that have a file, within at most a few seconds; queries that wait are answered -ECANCELED. */
 void monitor_free(struct monitor *monitor);
 void monitor_keep_days(struct monitor *monitor, unsigned keep_days);
@@ -62,8 +65,8 @@ const struct monitor_object *monitor_find(const struct monitor *monitor, const s
 /* Objects of a kind in order of names; *ret_list (borrowed pointers) is the caller's to free. 0 and NULL without memory. */
 size_t monitor_list(const struct monitor *monitor, enum object_kind kind, const struct monitor_object ***ret_list);
 
-/* A question to the files and what is pending. The query is taken over (its objects too). done runs on the control thread,
- * never before this returns; it owns the set. error: 0; -ENOENT with *missing, an object without any history; -ENOMEM;
+/* A question to the files and what is pending. The query's objects are taken over, the query is borrowed. done runs on the
+ * control thread, never before this returns; it owns the set. error: 0; -ENOENT with *missing, an object without any history; -ENOMEM;
  * -EBUSY: too many questions wait; -ECANCELED. */
 typedef void (*monitor_series_done)(void *arg, int error, const struct object_name *missing, struct series_set *set);
 void monitor_series(struct monitor *monitor, struct series_query *query, monitor_series_done done, void *arg);

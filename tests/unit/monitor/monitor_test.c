@@ -21,7 +21,7 @@
 /* --- a history that keeps everything --- */
 
 struct history {
-	struct history_rows *first, **end; /* in order */
+	struct history_rows **batch; /* count, in order */
 	size_t count;
 	struct object_name *retained;
 	size_t retained_count, retains;
@@ -94,7 +94,6 @@ struct history *history_new(const char *dir, unsigned keep_days, struct mailbox 
 {
 	(void)dir, (void)keep_days, (void)mailbox;
 	memset(&kept, 0, sizeof kept);
-	kept.end = &kept.first;
 	return no_history ? NULL : &kept;
 }
 
@@ -105,16 +104,12 @@ void history_free(struct history *history)
 
 static void forget_kept(void)
 {
-	while (kept.first) {
-		struct history_rows *rows = kept.first;
-
-		kept.first = rows->next;
-		history_rows_free(rows);
-	}
+	for (size_t i = 0; i < kept.count; i++)
+		history_rows_free(kept.batch[i]);
+	free(kept.batch);
 	free(kept.retained);
 	history_rows_free(kept.pending);
 	memset(&kept, 0, sizeof kept);
-	kept.end = &kept.first;
 }
 
 void history_keep_days(struct history *history, unsigned keep_days)
@@ -124,10 +119,8 @@ void history_keep_days(struct history *history, unsigned keep_days)
 
 void history_write(struct history *history, struct history_rows *rows)
 {
-	rows->next = NULL;
-	*history->end = rows;
-	history->end = &rows->next;
-	history->count++;
+	history->batch = realloc(history->batch, (history->count + 1) * sizeof *history->batch);
+	history->batch[history->count++] = rows;
 }
 
 void history_retain(struct history *history, struct object_name *objects, size_t count)
@@ -147,7 +140,7 @@ void history_series(struct history *history, struct series_query *query, struct 
 	for (size_t i = 1; i < query->object_count; i++)
 		history_rows_free(pending[i]);
 	free(query->objects);
-	free(query);
+	query->objects = NULL;
 }
 
 void history_heat(struct history *history, const struct object_name *object, bool reads, bool writes, int64_t from_s,
@@ -246,36 +239,36 @@ static struct stats_slot *claim(struct scene *s, enum stats_kind kind, const cha
 	return stats_claim(s->segment, kind, name, 0);
 }
 
+static bool is_batch(const struct history_rows *rows, enum history_table table, enum object_kind kind, const char *name)
+{
+	return rows->table == table && rows->object.kind == kind && (!name || strcmp(rows->object.name, name) == 0);
+}
+
 static size_t batches_of(enum history_table table, enum object_kind kind, const char *name)
 {
 	size_t count = 0;
 
-	for (const struct history_rows *rows = kept.first; rows; rows = rows->next)
-		count += rows->table == table && rows->object.kind == kind && (!name || strcmp(rows->object.name, name) == 0);
+	for (size_t i = 0; i < kept.count; i++)
+		count += is_batch(kept.batch[i], table, kind, name);
 	return count;
 }
 
 static const struct history_rows *last_batch(enum history_table table, enum object_kind kind, const char *name)
 {
-	const struct history_rows *last = NULL;
-
-	for (const struct history_rows *rows = kept.first; rows; rows = rows->next)
-		if (rows->table == table && rows->object.kind == kind && strcmp(rows->object.name, name) == 0)
-			last = rows;
-	if (!last)
-		fail_msg("no rows of %s", name);
-	return last;
+	for (size_t i = kept.count; i-- > 0;)
+		if (is_batch(kept.batch[i], table, kind, name))
+			return kept.batch[i];
+	fail_msg("no rows of %s", name);
+	return NULL;
 }
 
 static void ask(struct scene *s, enum object_kind kind, const char *name)
 {
-	struct series_query *query = calloc(1, sizeof *query);
+	struct series_query query = { .objects = calloc(1, sizeof *query.objects), .object_count = 1 };
 
-	query->objects = calloc(1, sizeof *query->objects);
-	query->object_count = 1;
-	query->objects[0].kind = kind;
-	snprintf(query->objects[0].name, sizeof query->objects[0].name, "%s", name);
-	monitor_series(s->monitor, query, NULL, NULL);
+	query.objects[0].kind = kind;
+	snprintf(query.objects[0].name, sizeof query.objects[0].name, "%s", name);
+	monitor_series(s->monitor, &query, NULL, NULL);
 }
 
 static double cell(const struct history_rows *rows, size_t row, enum metric_id metric)
@@ -473,12 +466,15 @@ static void rows_of_many_objects_are_written_spread_over_a_minute(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		int64_t newest = 0;
 
-		for (const struct history_rows *rows = kept.first; rows; rows = rows->next)
-			if (rows->table == HISTORY_METRICS && strcmp(rows->object.name, s->lun_names[i]) == 0) {
-				assert_int_equal(rows->time_s[0], newest ? newest + 1 : START_S);
-				assert_in_range(rows->count, 1, 66);
-				newest = rows->time_s[rows->count - 1];
-			}
+		for (size_t j = 0; j < kept.count; j++) {
+			const struct history_rows *rows = kept.batch[j];
+
+			if (!is_batch(rows, HISTORY_METRICS, OBJECT_LUN, s->lun_names[i]))
+				continue;
+			assert_int_equal(rows->time_s[0], newest ? newest + 1 : START_S);
+			assert_in_range(rows->count, 1, 66);
+			newest = rows->time_s[rows->count - 1];
+		}
 		assert_true(newest >= START_S + 300 - 66);
 	}
 }
@@ -501,10 +497,8 @@ static void the_heat_of_ten_seconds_is_a_row_and_nothing_is_made_up(void **state
 	assert_int_equal(rows->time_s[rows->count - 1], START_S + 20);
 	assert_true(rows->value[(rows->count - 1) * rows->width + HEAT_BUCKETS + 1] == 20);
 	assert_true(rows->value[(rows->count - 1) * rows->width + 1] == 0);
-	rows = kept.first;
-	while (rows->table != HISTORY_HEAT)
-		rows = rows->next;
-	assert_int_equal(rows->time_s[0], START_S + 10);
+	for (size_t i = 0; i < kept.count; i++)
+		assert_true(kept.batch[i]->table == HISTORY_METRICS || kept.batch[i]->time_s[0] >= START_S + 10);
 	assert_int_equal(batches_of(HISTORY_HEAT, OBJECT_TARGET, NULL) + batches_of(HISTORY_HEAT, OBJECT_HOST, NULL), 0);
 }
 
