@@ -116,6 +116,7 @@ static size_t add_up(const struct found *found, size_t found_count, size_t sessi
 		if (count == 0 || object_compare(&list[count - 1].object, object) != 0) {
 			if (object->kind == OBJECT_SESSION && ++sessions > sessions_max)
 				continue;
+			memset(&list[count], 0, sizeof list[count]);
 			list[count++].object = *object;
 		}
 		add_slot(&list[count - 1], &found[i]);
@@ -130,7 +131,7 @@ size_t collect(const struct stats_segment *const *segments, unsigned worker_coun
 {
 	struct found *found = NULL;
 	size_t found_count = find_slots(segments, worker_count, &found), count = 0;
-	struct counters *list = found ? calloc(found_count + 1, sizeof *list) : NULL;
+	struct counters *list = found ? malloc((found_count + 1) * sizeof *list) : NULL;
 	struct counters *sum = list ? calloc(1, sizeof *sum) : NULL;
 
 	if (sum) {

@@ -12,21 +12,24 @@ uint64_t histogram_count(const uint64_t bucket[STATS_BUCKETS])
 	return count;
 }
 
+/* The last bucket is open: at least its lower limit. */
+static double inside(unsigned bucket, double part)
+{
+	double low = bucket ? (double)stats_bucket_limit_ns(bucket - 1) : 0;
+	double high = bucket + 1 < STATS_BUCKETS ? (double)stats_bucket_limit_ns(bucket) : low;
+
+	return (low + (high - low) * part) / 1e9;
+}
+
 double histogram_percentile(const uint64_t bucket[STATS_BUCKETS], double fraction)
 {
-	uint64_t count = histogram_count(bucket);
-	double wanted = fraction * (double)count, below = 0;
+	double wanted = fraction * (double)histogram_count(bucket);
+	uint64_t below = 0;
 
 	for (unsigned i = 0; i < STATS_BUCKETS; i++) {
-		double low = i ? (double)stats_bucket_limit_ns(i - 1) : 0, high = (double)stats_bucket_limit_ns(i);
-
-		if (bucket[i] == 0 || below + (double)bucket[i] < wanted) {
-			below += (double)bucket[i];
-			continue;
-		}
-		if (i + 1 == STATS_BUCKETS)
-			return low / 1e9; /* open: at least that */
-		return (low + (high - low) * (wanted - below) / (double)bucket[i]) / 1e9;
+		if (bucket[i] && (double)(below + bucket[i]) >= wanted)
+			return inside(i, (wanted - (double)below) / (double)bucket[i]);
+		below += bucket[i];
 	}
 	return NAN;
 }

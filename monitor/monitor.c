@@ -50,6 +50,7 @@ struct monitor {
 	struct history *history;
 	struct entry **list;
 	size_t count, room;
+	size_t next;                  /* after the object last seen: what is sampled mostly comes in order */
 	uint64_t samples;
 	int64_t sampled_s, retain_s;
 	char host[STATS_NAME_MAX];
@@ -72,11 +73,16 @@ static size_t place_of(const struct monitor *m, const struct object_name *object
 	return low;
 }
 
+static bool is_at(const struct monitor *m, size_t at, const struct object_name *object)
+{
+	return at < m->count && object_compare(&m->list[at]->shown.object, object) == 0;
+}
+
 static struct entry *find(const struct monitor *m, const struct object_name *object)
 {
 	size_t at = place_of(m, object);
 
-	return at < m->count && object_compare(&m->list[at]->shown.object, object) == 0 ? m->list[at] : NULL;
+	return is_at(m, at, object) ? m->list[at] : NULL;
 }
 
 static void unknown(double value[METRICS])
@@ -129,8 +135,9 @@ static struct entry *see(struct monitor *m, enum object_kind kind, const char *n
 	size_t at;
 
 	snprintf(object.name, sizeof object.name, "%s", name);
-	at = place_of(m, &object);
-	if (at < m->count && object_compare(&m->list[at]->shown.object, &object) == 0)
+	at = is_at(m, m->next, &object) ? m->next : place_of(m, &object);
+	m->next = at + 1;
+	if (is_at(m, at, &object))
 		return seen_now(m, m->list[at]);
 	if (m->count == m->room) {
 		size_t room = m->room ? 2 * m->room : 64;

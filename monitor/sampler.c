@@ -7,9 +7,39 @@
 #define NS 1e9
 
 struct difference {
-	const struct counters *now, *before;
+	const struct counters *now, *before; /* before NULL: nothing is known but levels */
 	double seconds;
+	uint64_t bucket[STATS_HISTOGRAMS][STATS_BUCKETS]; /* set where count is not 0 */
+	uint64_t count[STATS_HISTOGRAMS];                 /* operations since before */
 };
+
+/* False: a bucket fell. */
+static bool subtract_histogram(struct difference *d, const struct counters *before, unsigned histogram)
+{
+	const uint64_t *now = d->now->bucket[histogram], *then = before->bucket[histogram];
+	bool fell = d->now->sum_ns[histogram] < before->sum_ns[histogram];
+
+	if (d->now->sum_ns[histogram] == before->sum_ns[histogram])
+		return true;
+	for (unsigned i = 0; i < STATS_BUCKETS; i++) {
+		d->bucket[histogram][i] = now[i] - then[i];
+		fell |= now[i] < then[i];
+	}
+	d->count[histogram] = histogram_count(d->bucket[histogram]);
+	return !fell;
+}
+
+/* False: a counter fell. */
+static bool subtract(struct difference *d, const struct counters *before)
+{
+	for (unsigned i = 0; i < STATS_COUNTERS; i++)
+		if (!counter_rows[i].gauge && d->now->value[i] < before->value[i])
+			return false;
+	for (unsigned h = 0; h < STATS_HISTOGRAMS; h++)
+		if (!subtract_histogram(d, before, h))
+			return false;
+	return true;
+}
 
 static double growth(const struct difference *d, int counter)
 {
@@ -18,24 +48,14 @@ static double growth(const struct difference *d, int counter)
 
 static double percentile(const struct difference *d, int histogram, double fraction)
 {
-	uint64_t bucket[STATS_BUCKETS];
-
-	if (d->now->sum_ns[histogram] == d->before->sum_ns[histogram])
-		return NAN;
-	for (unsigned i = 0; i < STATS_BUCKETS; i++)
-		bucket[i] = d->now->bucket[histogram][i] - d->before->bucket[histogram][i];
-	return histogram_percentile(bucket, fraction);
+	return d->count[histogram] ? histogram_percentile(d->bucket[histogram], fraction) : NAN;
 }
 
 static double mean(const struct difference *d, int histogram)
 {
 	uint64_t sum_ns = d->now->sum_ns[histogram] - d->before->sum_ns[histogram];
-	uint64_t count;
 
-	if (sum_ns == 0)
-		return NAN;
-	count = histogram_count(d->now->bucket[histogram]) - histogram_count(d->before->bucket[histogram]);
-	return count ? (double)sum_ns / NS / (double)count : NAN;
+	return d->count[histogram] ? (double)sum_ns / NS / (double)d->count[histogram] : NAN;
 }
 
 static double value_of(const struct metric_row *row, const struct difference *d)
@@ -64,23 +84,6 @@ static double value_of(const struct metric_row *row, const struct difference *d)
 	return NAN;
 }
 
-static bool fell(const struct counters *now, const struct counters *before)
-{
-	for (unsigned i = 0; i < STATS_COUNTERS; i++)
-		if (!counter_rows[i].gauge && now->value[i] < before->value[i])
-			return true;
-	for (unsigned h = 0; h < STATS_HISTOGRAMS; h++) {
-		if (now->sum_ns[h] < before->sum_ns[h])
-			return true;
-		if (now->sum_ns[h] == before->sum_ns[h])
-			continue;
-		for (unsigned b = 0; b < STATS_BUCKETS; b++)
-			if (now->bucket[h][b] < before->bucket[h][b])
-				return true;
-	}
-	return false;
-}
-
 static bool counted(const struct counters *now, const struct counters *before)
 {
 	for (unsigned i = 0; i < STATS_COUNTERS; i++)
@@ -91,22 +94,25 @@ static bool counted(const struct counters *now, const struct counters *before)
 
 static void heat_of(const struct difference *d, unsigned histogram, uint64_t ret_heat[HEAT_BUCKETS])
 {
-	if (d->now->sum_ns[histogram] == d->before->sum_ns[histogram])
-		return;
-	for (unsigned b = 0; b < STATS_BUCKETS; b++)
-		ret_heat[heat_bucket(b)] += d->now->bucket[histogram][b] - d->before->bucket[histogram][b];
+	for (unsigned i = 0; d->count[histogram] && i < STATS_BUCKETS; i++)
+		ret_heat[heat_bucket(i)] += d->bucket[histogram][i];
 }
 
 void sampler_take(struct sampler *sampler, const struct counters *counters, uint64_t now_ns, struct sample *ret_sample)
 {
+	const struct counters *before = &sampler->counters;
 	uint64_t elapsed_ns = now_ns - sampler->sampled_ns;
-	struct difference d = { .now = counters, .seconds = (double)elapsed_ns / NS };
+	struct difference d;
 
+	d.now = counters;
+	d.before = NULL;
+	d.seconds = (double)elapsed_ns / NS;
+	memset(d.count, 0, sizeof d.count);
 	memset(ret_sample, 0, sizeof *ret_sample);
-	if (sampler->known && elapsed_ns > 0 && elapsed_ns <= SAMPLE_GAP_NS && sampler->counters.workers == counters->workers &&
-	    !fell(counters, &sampler->counters))
-		d.before = &sampler->counters;
-	ret_sample->active = sampler->known && counted(counters, &sampler->counters);
+	ret_sample->active = sampler->known && counted(counters, before);
+	if (sampler->known && elapsed_ns > 0 && elapsed_ns <= SAMPLE_GAP_NS && before->workers == counters->workers &&
+	    subtract(&d, before))
+		d.before = before;
 	for (int i = 0; i < METRICS; i++)
 		ret_sample->value[i] = metric_of((enum metric_id)i, counters->object.kind) ? value_of(&metric_rows[i], &d) : NAN;
 	if (d.before) {
