@@ -72,10 +72,14 @@ function parse<T extends Record<string, Value>>(query: URLSearchParams, defaults
 	return state as T;
 }
 
+/* { down: false } may become true. */
+type Widened<T> = { [Key in keyof T]: T[Key] extends boolean ? boolean : T[Key] extends number ? number : string };
+
 /* State in the query, of the types of its defaults, which are left out of the URL. */
-export function useQueryState<T extends Record<string, Value>>(defaults: T): [T, (part: Partial<T>) => void] {
+export function useQueryState<T extends Record<string, Value>>(
+	defaults: T): [Widened<T>, (part: Partial<Widened<T>>) => void] {
 	const place = usePlace();
-	const change = (part: Partial<T>) => {
+	const change = (part: Partial<Widened<T>>) => {
 		const now = placeNow();
 		const next: Record<string, Value> = { ...parse(now.query, defaults), ...part };
 		for (const [name, value] of Object.entries(next)) {
@@ -87,5 +91,5 @@ export function useQueryState<T extends Record<string, Value>>(defaults: T): [T,
 		const query = now.query.toString();
 		go(`#${now.path}${query ? "?" + query : ""}`, true);
 	};
-	return [parse(place.query, defaults), change];
+	return [parse(place.query, defaults) as Widened<T>, change];
 }

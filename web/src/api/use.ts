@@ -68,3 +68,23 @@ export function useAction(): Action {
 	};
 	return { busy, problem, run, clear: () => setProblem(undefined) };
 }
+
+const CHANGED = "It changed since this was opened. What you see now is the new state: look at it, then try again.";
+
+/* Changes an object only if it is still what was read when the dialog was opened. When it is not, it is read anew, the
+ * problem says so, and the next attempt goes by the new state. */
+export function useRead(object: { revision?: number }, reload: () => void) {
+	const [revision, setRevision] = useState(object.revision);
+	const change = async (work: (tag: string) => Promise<unknown>) => {
+		try {
+			await work(`"${revision ?? object.revision}"`);
+		} catch (error) {
+			if (!(error instanceof ProblemError) || error.problem.status !== 412)
+				throw error;
+			setRevision(undefined);
+			reload();
+			throw new ProblemError({ ...error.problem, detail: `${error.problem.detail} ${CHANGED}` });
+		}
+	};
+	return { change };
+}
