@@ -148,11 +148,13 @@ fuzz-replay: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f))) ## replay the committed fu
 	$(Q)tests/fuzz/run $^
 
 # Programs of the tests. The sanitizer runs use those of the release build: they test the daemon, not its clients.
-TOOLS := system/verify_io bench/load bench/sessions
+TOOLS := system/verify_io bench/load bench/sessions bench/history
 LIBS_system/verify_io := -liscsi
+LIBS_bench/history := $(LIBS_monitor) $(LIBS_base)
 TOOL_BIN := $(TOOLS:%=$(O)/tests/%)
 tools: $(TOOL_BIN) ## build the programs that the system tests and benchmarks use
 $(O)/tests/bench/load $(O)/tests/bench/sessions: $(O)/obj/tests/bench/initiator.o
+$(O)/tests/bench/history: $(ALL_LIBS_monitor)
 $(TOOL_BIN): $(O)/tests/%: $(O)/obj/tests/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$*)
