@@ -1,10 +1,9 @@
 /* Panels of the same objects and time, one below the other, with one crosshair. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { requestUrl } from "./client";
-import { watchMarks } from "./events";
 import { type Zone, objectLabel, spanCaption, spanText, timeText } from "./format";
 import { type Series, type SeriesSet, gridTimes, seriesKey } from "./grid";
-import { type Mark, type MarkGroup, groupMarks } from "./marks";
+import { type MarkGroup, groupMarks } from "./marks";
 import { type Panel, kindOf, lineStyle, panelsOf } from "./panels";
 import { AXIS_WIDTH, Crosshair, type Line, PLOT_RIGHT } from "./plot";
 import type { Span } from "./range";
@@ -12,6 +11,7 @@ import { reductionOf } from "./reduction";
 import { isBreak } from "./scale";
 import { TimeChart } from "./time_chart";
 import { isDark } from "./theme";
+import { useMarks } from "./use_marks";
 import { type SeriesQuery, type SeriesState, seriesParams } from "./use_series";
 
 export interface ChartPanelsProps {
@@ -27,6 +27,8 @@ export interface ChartPanelsProps {
 	onReset(): void;
 	onHidden(hidden: string[]): void;
 }
+
+const MARK_PX = 22; /* wide, of a panel that takes at least half of the window */
 
 function linesOf(panel: Panel, set: SeriesSet): Line[] {
 	const all = set.series.filter((series) => panel.metrics.includes(series.metric));
@@ -53,12 +55,6 @@ function linksOf(panel: Panel, props: ChartPanelsProps): { label: string; href: 
 		{ label: "PNG", href: requestUrl(`/api/v1/charts/${panel.chart}.png`, picture) },
 		{ label: "CSV", href: requestUrl("/api/v1/series.csv", query) },
 	];
-}
-
-function useMarks(): Mark[] {
-	const [marks, setMarks] = useState<Mark[]>([]);
-	useEffect(() => watchMarks(setMarks), []);
-	return marks;
 }
 
 function markTitle(group: MarkGroup, step: number, zone: Zone): string {
@@ -115,7 +111,7 @@ export function ChartPanels(props: ChartPanelsProps) {
 	const [crosshair] = useState(() => new Crosshair());
 	const all = useMarks();
 	const objects = props.query.objects.map(kindOf);
-	const groups = useMemo(() => groupMarks(all, state.span.from, state.span.to, 0.015), [all, state.span]);
+	const groups = useMemo(() => groupMarks(all, state.span.from, state.span.to, MARK_PX / (window.innerWidth / 2)), [all, state.span]);
 	const { set } = state;
 
 	if (state.error)
@@ -126,7 +122,7 @@ export function ChartPanels(props: ChartPanelsProps) {
 	if (set.series.length === 0)
 		return <p class="chart-empty">There is no history of these objects in this time.</p>;
 	return <div class="chart-panels" aria-busy={state.loading}>
-		<p id="chart-keys" class="chart-hidden">Arrow keys move the crosshair, with Shift ten steps; plus and minus zoom,
+		<p id="chart-keys" class="hidden">Arrow keys move the crosshair, with Shift ten steps; plus and minus zoom,
 			Escape shows the whole range.</p>
 		<p class="chart-caption">{spanCaption(state.span, props.zone)}; a point is the {set.cf === "max" ? "largest" : "average"} of {spanText(set.step_s)}</p>
 		{panelsOf(objects.map((kind) => `${kind}:x`), props.panels.map((panel) => panel.name)).map((panel, i) =>

@@ -8,10 +8,10 @@ import { PANELS, panelsOf } from "./panels";
 import { Picker, useChoices } from "./picker";
 import { rangeOf, spanClamp } from "./range";
 import { ServerChart } from "./server_chart";
-import { type ChartState, isLive, stateSpan } from "./state";
+import { type ChartState, isLive } from "./state";
 import { CopyLink, Toolbar } from "./toolbar";
 import { useUrlState } from "./url_state";
-import { type SeriesQuery, useSeries } from "./use_series";
+import { type SeriesQuery, seriesParams, useSeries } from "./use_series";
 
 const DEFAULT_OBJECTS = ["host:*"];
 
@@ -55,10 +55,10 @@ function TimeView({ state, change }: { state: ChartState; change(next: Partial<C
 }
 
 function GroupView({ state, change }: { state: ChartState; change(next: Partial<ChartState>): void }) {
-	const span = useMemo(() => stateSpan(state, Date.now() / 1000), [state.range, state.zoom]);
+	const { from, to } = seriesParams(queryOf(state, []));
 	return <>
 		<GroupForm state={state} onChange={change} />
-		<GroupChart state={state.group} span={span} live={isLive(state)} height={420} onChange={(group) => change({ group })} />
+		<GroupChart state={state.group} when={{ from, to }} live={isLive(state)} height={420} onChange={(group) => change({ group })} />
 		<div class="chart-toolbar"><CopyLink /></div>
 	</>;
 }

@@ -1,28 +1,11 @@
 /* Series on one grid of time, and how live samples go on with it. Pure. */
+import type { Schema } from "../api/client";
 import { type LiveBucket, bucketAdd, bucketValue } from "./range";
 
-export interface Series {
-	object: string;
-	metric: string;
-	unit: string;
-	title: string;
-	meaning: string;
-	values: (number | null)[];
-}
-
-/* As the server sends it: value i is for (from + i * step_s, from + (i + 1) * step_s]; null: unknown, a gap. */
-export interface SeriesSet {
-	from: number;
-	to: number;
-	step_s: number;
-	cf: "average" | "max";
-	series: Series[];
-}
-
-export interface Sample {
-	time_ms: number;
-	samples: { object: string; values: Record<string, number | null> }[];
-}
+/* Value i is for (from + i * step_s, from + (i + 1) * step_s]; null: unknown, a gap. */
+export type SeriesSet = Schema["SeriesSet"];
+export type Series = Schema["Series"];
+export type Sample = Schema["LiveSample"];
 
 export const seriesKey = (series: { object: string; metric: string }) => `${series.object}/${series.metric}`;
 

@@ -3,52 +3,29 @@
  * and graphics of the server, whose picture is the same. Heights are never computed here.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Schema } from "../api/client";
 import { getJson, requestUrl } from "./client";
 import { valueText } from "./format";
-import type { Span } from "./range";
-import { type Segment, brokenTicks, factorText, heightOf, isBreak, zigzag } from "./scale";
+import { type Segment, breakText, brokenTicks, factorText, heightOf, isBreak, zigzag } from "./scale";
 import type { GroupState } from "./state";
 import { isDark } from "./theme";
 import { ThresholdSlider } from "./toolbar";
 
-export interface Graphic { kind: "first" | "second" | "third"; from_height: number; to_height: number; factor?: number;
-	label?: string }
+type GroupData = Schema["GroupChart"];
+type GroupComponent = Schema["GroupComponent"];
 
-export interface GroupComponent {
-	object: string;
-	label: string;
-	first: number | null;
-	second: number | null;
-	first_height: number | null;
-	second_height: number | null;
-	graphics: Graphic[];
-}
+/* As in the query of the server: seconds since 1970, "-3600s", "now". */
+export interface When { from: string; to: string }
 
-export interface GroupData {
-	group: string;
-	data: string;
-	title: string;
-	unit: string;
-	first_name: string;
-	second_name: string;
-	threshold: number;
-	max_value: number;
-	breaks: number;
-	segments: Segment[];
-	components: GroupComponent[];
-	left_out: number;
-}
-
-export const groupParams = (state: GroupState, span: Span | null): Record<string, string | undefined> => ({
+const groupParams = (state: GroupState, when: When | undefined): Record<string, string | undefined> => ({
 	group: state.group, data: state.data, metric: state.data === "peak" ? state.metric : undefined,
 	threshold: String(state.threshold), reduction: state.reduction ? "on" : "off",
-	from: state.data === "capacity" || !span ? undefined : String(span.from),
-	to: state.data === "capacity" || !span ? undefined : String(span.to),
+	...(state.data === "capacity" ? {} : when),
 });
 
 interface Box { left: number; right: number; top: number; bottom: number }
 
-const AXIS = 76, HEAD = 44, SLOT_MIN = 64, SLOT_MAX = 160;
+const AXIS = 76, FOOT = 58, SLOT_MIN = 64, SLOT_MAX = 160;
 const yOf = (box: Box, height: number) => box.bottom - height * (box.bottom - box.top);
 const path = (points: [number, number][]) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
@@ -63,17 +40,30 @@ function Axis({ data, box }: { data: GroupData; box: Box }) {
 	</g>;
 }
 
-/* The band of a break over the whole axis: all components share it. */
+/* What is drawn smaller, as on the server. */
+function Hatch() {
+	return <defs><pattern id="group-hatch" class="group-hatch" width="6" height="6" patternUnits="userSpaceOnUse"
+		patternTransform="rotate(45)"><rect width="6" height="6" /><line x1="0" y1="0" x2="0" y2="6" /></pattern></defs>;
+}
+
+/* The band of a break over the whole axis: all components share it, and bars are seen to go on over it. */
 function Band({ segment, box }: { segment: Segment; box: Box }) {
-	const top = yOf(box, segment.to_height), bottom = yOf(box, segment.from_height);
-	const edge = (y: number) => zigzag(box.left, box.right, y, 8, 5);
-	return <g class="group-break">
-		<path class="group-band" d={path([...edge(top), ...edge(bottom).reverse()]) + "Z"} />
-		<path class="group-edge" d={path(edge(top))} />
-		<path class="group-edge" d={path(edge(bottom))} />
-		<text class="group-factor" x={(box.left + box.right) / 2} y={(top + bottom) / 2 + 4} text-anchor="middle">
-			{factorText(segment.factor)}</text>
+	const edge = (height: number) => zigzag(box.left, box.right, yOf(box, height), 6, 3);
+	const { from_height: low, to_height: high } = segment;
+	return <g class="group-break" data-testid="group-break" data-factor={segment.factor} aria-hidden="true">
+		<rect fill="url(#group-hatch)" x={box.left} width={box.right - box.left} y={yOf(box, high)}
+			height={yOf(box, low) - yOf(box, high)} />
+		<path class="group-edge" d={path(edge(high))} />
+		<path class="group-edge" d={path(edge(low))} />
 	</g>;
+}
+
+function BandLabel({ segment, box, unit, seen }: { segment: Segment; box: Box; unit: string; seen: number }) {
+	const x = (box.left + seen) / 2;
+	const text = seen - box.left < 400 ? factorText(segment.factor) : breakText(segment, unit), width = text.length * 6.8 + 10;
+	const y = yOf(box, (segment.from_height + segment.to_height) / 2);
+	return <g aria-hidden="true"><rect class="group-label-box" x={x - width / 2} y={y - 9} width={width} height="18" rx="3" />
+		<text class="group-factor" x={x} y={y + 4} text-anchor="middle">{text}</text></g>;
 }
 
 function barText(component: GroupComponent, data: GroupData): string {
@@ -90,22 +80,16 @@ function Bar({ component, data, box, x, width, chosen, onFocus }: { component: G
 	return <g class={chosen ? "group-bar group-chosen" : "group-bar"} role="img" tabIndex={0} aria-label={barText(component, data)}
 		onFocus={onFocus} onMouseEnter={onFocus}>
 		<rect class="group-hit" x={x - 6} y={box.top} width={width + 12} height={box.bottom - box.top} />
-		{component.graphics.map((graphic, i) => <rect key={i} class={BAR_CLASS[graphic.kind]} x={x} width={width}
+		{component.graphics.map((graphic, i) => <rect key={i} class={BAR_CLASS[graphic.kind]}
+			x={x} width={width}
 			y={yOf(box, graphic.to_height)}
 			height={Math.max(yOf(box, graphic.from_height) - yOf(box, graphic.to_height), 0.5)} />)}
+		{component.first === null && component.second === null &&
+			<text class="group-unknown" x={x + width / 2} y={box.bottom - 8} text-anchor="middle">unknown</text>}
 		<text class="group-label" x={x + width / 2} y={box.bottom + 16} text-anchor="middle">{shorten(component.label, width)}</text>
-		<text class="group-sub" x={x + width / 2} y={box.bottom + 31} text-anchor="middle">
-			{component.first === null ? "unknown" : valueText(component.first, data.unit)}</text>
+		<text class="group-used" x={x + width / 2} y={box.bottom + 31} text-anchor="middle">{valueText(component.first, data.unit)}</text>
+		<text class="group-sub" x={x + width / 2} y={box.bottom + 46} text-anchor="middle">{valueText(component.second, data.unit)}</text>
 	</g>;
-}
-
-/* Above the bands, so that they never hide it: the larger datum. */
-function Value({ component, data, box, x }: { component: GroupComponent; data: GroupData; box: Box; x: number }) {
-	const known = component.first !== null || component.second !== null;
-	const top = Math.max(component.first_height ?? 0, component.second_height ?? 0);
-	return <text class={known ? "group-value" : "group-unknown"} x={x} y={yOf(box, top) - 6} text-anchor="middle"
-		aria-hidden="true">
-		{known ? valueText(Math.max(component.first ?? 0, component.second ?? 0), data.unit) : "unknown"}</text>;
 }
 
 function shorten(text: string, width: number): string {
@@ -130,18 +114,19 @@ function Picture({ data, height }: { data: GroupData; height: number }) {
 	const count = Math.max(data.components.length, 1);
 	const slot = Math.min(Math.max((width - AXIS - 12) / count, SLOT_MIN), SLOT_MAX);
 	const full = Math.max(width, AXIS + 12 + slot * count);
-	const box: Box = { left: AXIS, right: full - 12, top: 26, bottom: height - HEAD };
-	const bar = Math.min(slot * 0.6, 72);
+	const box: Box = { left: AXIS, right: full - 12, top: 10, bottom: height - FOOT };
+	const bar = Math.min(slot * 0.6, 72), breaks = data.segments.filter(isBreak);
 
 	return <div class="group-picture" ref={ref}>
 		{width > 0 && <svg width={full} height={height} viewBox={`0 0 ${full} ${height}`} role="group" aria-label={data.title}>
+			<Hatch />
 			<Axis data={data} box={box} />
+			{breaks.map((segment) => <Band key={segment.from_value} segment={segment} box={box} />)}
 			{data.components.map((component, i) => <Bar key={component.object} component={component} data={data} box={box}
 				x={box.left + slot * (i + 0.5) - bar / 2} width={bar} chosen={chosen === component.object}
 				onFocus={() => setChosen(component.object)} />)}
-			{data.segments.filter(isBreak).map((segment) => <Band key={segment.from_value} segment={segment} box={box} />)}
-			{data.components.map((component, i) => <Value key={component.object} component={component} data={data} box={box}
-				x={box.left + slot * (i + 0.5)} />)}
+			{breaks.map((segment) => <BandLabel key={segment.from_value} segment={segment} box={box} unit={data.unit}
+				seen={Math.min(width, full)} />)}
 		</svg>}
 	</div>;
 }
@@ -150,7 +135,7 @@ function Key({ data }: { data: GroupData }) {
 	return <ul class="group-key">
 		<li><i class="group-first" /> {data.first_name}</li>
 		<li><i class="group-second" /> {data.second_name}</li>
-		{data.breaks > 0 && <li><i class="group-third" /> drawn smaller by the factor in the band</li>}
+		{data.breaks > 0 && <li><i class="group-hatched" /> hatched: drawn smaller by the factor in it</li>}
 	</ul>;
 }
 
@@ -171,21 +156,21 @@ function NumbersTable({ data }: { data: GroupData }) {
 
 const REFRESH_MS = 10000;
 
-function useGroup(state: GroupState, span: Span | null, live: boolean) {
+function useGroup(state: GroupState, when: When | undefined, live: boolean) {
 	const [data, setData] = useState<GroupData | null>(null);
 	const [error, setError] = useState("");
 	const [turn, setTurn] = useState(0);
-	const query = JSON.stringify(groupParams(state, live ? null : span));
+	const query = JSON.stringify(groupParams(state, when));
 
 	useEffect(() => {
 		const abort = new AbortController();
-		const read = () => void getJson<GroupData>("/api/v1/charts/group", groupParams(state, span), abort.signal).then(
+		const read = () => void getJson<GroupData>("/api/v1/charts/group", groupParams(state, when), abort.signal).then(
 			(next) => { setData(next); setError(""); },
 			(problem: Error) => { if (!abort.signal.aborted) setError(problem.message); });
 		const delay = window.setTimeout(read, 60);
 		const timer = live ? window.setInterval(() => { if (!document.hidden) read(); }, REFRESH_MS) : 0;
 		return () => { abort.abort(); window.clearTimeout(delay); window.clearInterval(timer); };
-	}, [query, turn, live, span === null]);
+	}, [query, turn, live]);
 	return { data, error, retry: () => setTurn((n) => n + 1) };
 }
 
@@ -200,7 +185,7 @@ function Scale({ state, onChange }: { state: GroupState; onChange(next: GroupSta
 
 export interface GroupChartProps {
 	state: GroupState;
-	span?: Span | null;  /* of now and peak, of reads and writes; absent: the last hour */
+	when?: When;         /* of now and peak, of reads and writes; absent: the last hour */
 	live?: boolean;      /* asked for again every ten seconds */
 	height?: number;
 	onChange?(next: GroupState): void; /* absent: the chart keeps threshold and scale itself */
@@ -210,11 +195,11 @@ export function GroupChart(props: GroupChartProps) {
 	const [own, setOwn] = useState<Partial<GroupState>>({});
 	const state = { ...props.state, ...own };
 	const change = props.onChange ?? ((next: GroupState) => setOwn({ threshold: next.threshold, reduction: next.reduction }));
-	const { data, error, retry } = useGroup(state, props.span ?? null, props.live ?? false);
-	const picture = { ...groupParams(state, props.span ?? null), width: "1000", height: "420",
+	const { data, error, retry } = useGroup(state, props.when, props.live ?? false);
+	const picture = { ...groupParams(state, props.when), width: "1000", height: "420",
 		theme: isDark() ? "dark" : "light" };
 
-	return <section class="chart group-chart">
+	return <section class="chart group-chart" data-testid="group-chart">
 		<header>
 			<h2>{data?.title ?? "Group"}</h2>
 			{data && <span class="chart-note">{data.breaks > 0 ? "axis broken" : state.reduction ? "nothing to break" : "full scale"}

@@ -1,10 +1,11 @@
 /* Which group is drawn, by which two data. */
 import { useEffect, useState } from "preact/hooks";
+import type { Schema } from "../api/client";
 import { getJson } from "./client";
 import { RANGES } from "./range";
 import type { ChartState, GroupState } from "./state";
 
-interface MetricRow { name: string; title: string; objects: string[] }
+type MetricRow = Pick<Schema["Metric"], "name" | "title" | "objects">;
 
 const GROUPS: [string, string, string][] = [ /* name, title, kind of its components */
 	["luns", "All LUNs", "lun"], ["targets", "Targets", "target"], ["workers", "Workers", "worker"], ["hosts", "Hosts", "host"],
@@ -21,7 +22,7 @@ function useLists() {
 	useEffect(() => {
 		getJson<{ items: { name: string }[] }>("/api/v1/targets", { limit: "500" })
 			.then((list) => setTargets(list.items.map((item) => item.name)), () => undefined);
-		getJson<{ items: MetricRow[] }>("/api/v1/metrics").then((list) => setMetrics(list.items), () => undefined);
+		getJson<Schema["MetricList"]>("/api/v1/metrics").then((list) => setMetrics(list.items), () => undefined);
 	}, []);
 	return { targets, metrics };
 }
@@ -31,7 +32,7 @@ export function GroupForm({ state, onChange }: { state: ChartState; onChange(nex
 	const { group } = state;
 	const change = (part: Partial<GroupState>) => onChange({ group: { ...group, ...part } });
 	const kind = kindOfGroup(group.group);
-	const known = metrics.filter((metric) => metric.objects.includes(kind));
+	const known = metrics.filter((metric) => (metric.objects as string[]).includes(kind));
 	const target = group.group.startsWith("target:") && !targets.includes(group.group.slice(7)) ? [group.group.slice(7)] : [];
 
 	return <div class="chart-toolbar group-form">
@@ -45,7 +46,7 @@ export function GroupForm({ state, onChange }: { state: ChartState; onChange(nex
 		</select></label>
 		{group.data === "peak" && <label>Metric <select value={group.metric}
 			onChange={(event) => change({ metric: event.currentTarget.value })}>
-			{(known.length ? known : [{ name: group.metric, title: group.metric }]).map((metric) =>
+			{(known.length ? known : [{ name: group.metric, title: group.metric, objects: [] }]).map((metric) =>
 				<option key={metric.name} value={metric.name}>{metric.title}</option>)}
 		</select></label>}
 		{group.data !== "capacity" && <label>Over <select value={state.range}

@@ -17,7 +17,7 @@ export const PANELS: Panel[] = [
 	{ name: "write_latency", title: "Write latency",
 		metrics: ["write_latency_p50", "write_latency_p99", "write_latency_p999"], kinds: ALL, chart: "latency" },
 	{ name: "store_latency", title: "Store latency", metrics: ["store_read_latency", "store_write_latency"],
-		kinds: ["lun"], chart: "latency" },
+		kinds: ["lun"], chart: "store" },
 	{ name: "queue", title: "Queue depth", metrics: ["queue_depth"], kinds: ALL, chart: "queue" },
 	{ name: "errors", title: "Errors", metrics: ["errors_per_s"], kinds: ALL, chart: "errors" },
 	{ name: "other", title: "Flushes, unmaps, compares", metrics: ["flushes_per_s", "unmaps_per_s", "compares_per_s"],
@@ -47,8 +47,8 @@ export function panelsOf(objects: string[], names?: string[]): Panel[] {
 		objects.some((object) => panel.kinds.includes(kindOf(object))));
 }
 
-/* Okabe-Ito without black; the dark theme needs the same hues, lighter: charts.css has both. */
-export const COLOURS = 7;
+/* Of charts.css: --chart-0 to --chart-7. */
+export const COLOURS = 8;
 export const DASHES: number[][] = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 
 /* Objects by colour and metrics by dash; a single object's metrics by both. */

@@ -1,5 +1,6 @@
 /* Choosing objects: a search field over check boxes, what is chosen as buttons that take it away. */
 import { useEffect, useState } from "preact/hooks";
+import type { Schema } from "../api/client";
 import { getJson } from "./client";
 import { objectLabel } from "./format";
 import type { SeriesSet } from "./grid";
@@ -7,8 +8,8 @@ import { type Kind, kindOf } from "./panels";
 
 export interface Choice { object: string; label: string; kind: Kind }
 
-const KIND_TITLES: Record<Kind, string> = { lun: "LUNs", target: "Targets", worker: "Workers", host: "Host",
-	session: "Sessions" };
+const KIND_TITLES: Record<Kind, string> = { lun: "LUNs", target: "targets", worker: "workers", host: "hosts",
+	session: "sessions" };
 const KINDS = Object.keys(KIND_TITLES) as Kind[];
 const SHOWN_MAX = 100;
 
@@ -33,7 +34,7 @@ async function measured(): Promise<Choice[]> {
 }
 
 async function sessions(): Promise<Choice[]> {
-	const top = await getJson<{ items: { object: string; name: string }[] }>("/api/v1/top",
+	const top = await getJson<Schema["TopList"]>("/api/v1/top",
 		{ kind: "session", limit: "100" });
 	return top.items.map(({ object, name }) => ({ object, label: name, kind: "session" as const }));
 }
@@ -87,7 +88,7 @@ export function Picker({ list, chosen, onChange }: { list: Choice[]; chosen: str
 			<div class="picker-list" role="group" aria-label="Objects">
 				{KINDS.map((kind) => {
 					const mine = found.filter((choice) => choice.kind === kind);
-					return mine.length > 0 && <fieldset key={kind}><legend>{KIND_TITLES[kind]}</legend>
+					return mine.length > 0 && <fieldset key={kind}><legend>{KIND_TITLES[kind][0]!.toUpperCase() + KIND_TITLES[kind].slice(1)}</legend>
 						{mine.slice(0, SHOWN_MAX).map((choice) => <label key={choice.object}>
 							<input type="checkbox" checked={chosen.includes(choice.object)}
 								onChange={() => onChange(toggled(chosen, choice.object))} /> {choice.label}

@@ -6,7 +6,7 @@ import uPlot from "uplot";
 import { type Zone, tickSteps, tickTimes, valueText } from "./format";
 import { isolated } from "./grid";
 import type { Span } from "./range";
-import { type Segment, brokenTicks, factorText, heightOf, isBreak, valueOf, zigzag } from "./scale";
+import { type Segment, breakText, brokenTicks, heightOf, isBreak, valueOf, zigzag } from "./scale";
 
 export interface Line {
 	key: string;        /* OBJECT/METRIC */
@@ -73,26 +73,43 @@ function strokePath(u: uPlot, points: [number, number][], colour: string, width:
 	ctx.stroke();
 }
 
-/* The band of a break: what is behind it is left out, two zigzags, how much smaller it is. */
-function drawBreak(u: uPlot, segment: Segment): void {
-	const { ctx, bbox } = u;
-	const px = devicePixelRatio;
-	const y = (height: number) => bbox.top + bbox.height * (1 - height);
-	const top = y(segment.to_height), bottom = y(segment.from_height);
-	const left = bbox.left - 6 * px, right = bbox.left + bbox.width;
+function hatch(u: uPlot, left: number, top: number, width: number, height: number): void {
+	const { ctx } = u;
+	ctx.beginPath();
+	ctx.rect(left, top, width, height);
+	ctx.clip();
+	ctx.fillStyle = colourOf("--surface");
+	ctx.fill();
+	for (let x = left - height; x < left + width; x += 8 * devicePixelRatio)
+		strokePath(u, [[x, top + height], [x + height, top]], colourOf("--chart-hatch"), 1.5);
+}
 
-	ctx.save();
-	ctx.fillStyle = colourOf("--chart-break");
-	ctx.globalAlpha = 0.85;
-	ctx.fillRect(left, top, right - left, bottom - top);
-	ctx.globalAlpha = 1;
-	for (const edge of [top, bottom])
-		strokePath(u, zigzag(left, right, edge, 8 * px, 4 * px), colourOf("--chart-axis"), 1);
-	ctx.font = `600 ${11 * px}px ${getComputedStyle(document.body).fontFamily}`;
-	ctx.fillStyle = colourOf("--chart-text");
+function labelBox(u: uPlot, x: number, y: number, text: string): void {
+	const { ctx } = u;
+	ctx.font = `600 ${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
+	const width = ctx.measureText(text).width + 10 * devicePixelRatio;
+	ctx.fillStyle = colourOf("--surface");
+	ctx.fillRect(x - width / 2, y - 8 * devicePixelRatio, width, 16 * devicePixelRatio);
+	ctx.fillStyle = colourOf("--text");
 	ctx.textBaseline = "middle";
 	ctx.textAlign = "center";
-	ctx.fillText(factorText(segment.factor), (bbox.left + right) / 2, (top + bottom) / 2);
+	ctx.fillText(text, x, y);
+}
+
+/* The band of a break: nothing is drawn inside, two zigzags, its true ends and how much smaller it is. */
+function drawBreak(u: uPlot, segment: Segment, unit: string): void {
+	const { ctx, bbox } = u;
+	const y = (height: number) => bbox.top + bbox.height * (1 - height);
+	const top = y(segment.to_height), bottom = y(segment.from_height);
+
+	ctx.save();
+	ctx.save();
+	hatch(u, bbox.left, top, bbox.width, bottom - top);
+	ctx.restore();
+	for (const edge of [top, bottom])
+		strokePath(u, zigzag(bbox.left, bbox.left + bbox.width, edge, 6 * devicePixelRatio, 3 * devicePixelRatio),
+			colourOf("--text"), 1.2);
+	labelBox(u, bbox.left + bbox.width / 2, (top + bottom) / 2, breakText(segment, unit));
 	ctx.restore();
 }
 
@@ -189,7 +206,7 @@ export function makePlot(host: HTMLElement, size: { width: number; height: numbe
 			setSelect: [onSelect],
 			draw: [(u) => {
 				drawMarks(u, input().markTimes);
-				input().segments?.filter(isBreak).forEach((segment) => drawBreak(u, segment));
+				input().segments?.filter(isBreak).forEach((segment) => drawBreak(u, segment, input().unit));
 			}],
 		},
 	}, plotData(input()), host);

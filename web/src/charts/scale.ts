@@ -2,7 +2,7 @@
  * A y axis with breaks, from the segments of the reduction (monitor/reduction.h): value to height and back, ticks and the
  * outline of a break. Pure.
  */
-import { ticks } from "./format";
+import { ticks, valueText } from "./format";
 
 /* Which part of the height a region may take before it is shrunk. */
 export const THRESHOLD_MIN = 0.25, THRESHOLD_MAX = 0.95, THRESHOLD_DEFAULT = 0.6;
@@ -33,6 +33,11 @@ export function valueOf(segments: Segment[], height: number): number {
 /* "1 : 18,400": three significant digits. */
 export function factorText(factor: number): string {
 	return "1 : " + Number(factor.toPrecision(3)).toLocaleString("en-US", { maximumFractionDigits: 2 });
+}
+
+/* "20.8 GiB to 31.2 TiB is drawn 1 : 14,400": a break with its true ends. */
+export function breakText(segment: Segment, unit: string): string {
+	return `${valueText(segment.from_value, unit)} to ${valueText(segment.to_value, unit)} is drawn ${factorText(segment.factor)}`;
 }
 
 const TICK_PX = 32, LABEL_PX = 11; /* wished and least distance of labels */

@@ -4,7 +4,7 @@
  */
 import type { Zone } from "./format";
 import { PANELS } from "./panels";
-import { RANGES, type Span, rangeOf } from "./range";
+import { RANGES, type Span } from "./range";
 import { THRESHOLD_DEFAULT, THRESHOLD_MAX, THRESHOLD_MIN } from "./scale";
 
 export interface GroupState {
@@ -117,11 +117,6 @@ export function stateParse(text: string): ChartState {
 		hidden: listParse(query.get("hide") ?? ""),
 		group: groupParse(query),
 	};
-}
-
-/* The time that a state shows, at the time now. */
-export function stateSpan(state: ChartState, now: number): Span {
-	return state.zoom ?? { from: Math.floor(now) - rangeOf(state.range).seconds, to: Math.floor(now) };
 }
 
 export function isLive(state: ChartState): boolean {

@@ -131,7 +131,7 @@ function usePlot(props: TimeChartProps, shape: string) {
 	const plot = useRef<uPlot | null>(null);
 	const latest = useRef(props);
 	latest.current = props;
-	const height = props.height ?? 200;
+	const height = Math.round((props.height ?? 200) * (props.segments ? 1.5 : 1));
 
 	useEffect(() => {
 		const input = (): PlotInput => ({ ...latest.current, unit: latest.current.lines[0]?.unit ?? "1" });
@@ -169,7 +169,7 @@ export function TimeChart(props: TimeChartProps) {
 	const index = indexAt(props.times, time);
 	const known = props.lines.some((line) => line.values.some((value) => value !== null));
 
-	return <section class="chart">
+	return <section class="chart" data-testid="chart">
 		<header>
 			<h2>{props.title}</h2>
 			{props.note && <span class="chart-note">{props.note}</span>}

@@ -52,7 +52,7 @@ export function Toolbar({ state, stream, reduction, hash, onChange }: ToolbarPro
 			onChoose={(cf) => onChange({ cf })} />
 		<button type="button" class="chart-live" aria-pressed={state.live && !state.zoom} disabled={state.zoom !== null}
 			onClick={() => onChange({ live: !state.live })}>{state.live && !state.zoom ? "Pause" : "Resume live"}</button>
-		<Choice label="Time zone" options={[["local", zoneText("local")], ["utc", "UTC"]]} value={state.zone}
+		<Choice label="Time zone" options={[["local", `Local, ${zoneText("local")}`], ["utc", "UTC"]]} value={state.zone}
 			onChoose={(zone) => onChange({ zone })} />
 		{reduction && <button type="button" aria-pressed={state.reduction}
 			onClick={() => onChange({ reduction: !state.reduction })}>{state.reduction ? "Full scale" : "Break the axis"}</button>}

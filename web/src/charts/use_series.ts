@@ -26,9 +26,10 @@ export interface SeriesState {
 }
 
 const RELOAD_MS = 10 * 60 * 1000; /* what the history knows better than the samples that we added up */
+const POLL_MS = 10000;
 const wallNow = () => Date.now() / 1000;
 
-export const seriesParams = (query: SeriesQuery): Record<string, string> => ({
+export const seriesParams = (query: SeriesQuery): Record<"object" | "metric" | "from" | "to" | "cf", string> => ({
 	object: query.objects.join(","),
 	metric: query.metrics.join(","),
 	from: query.zoom ? String(query.zoom.from) : `-${query.seconds}s`,
@@ -69,7 +70,7 @@ export function useSeries(query: SeriesQuery): SeriesState {
 	}, [key, turn]);
 
 	useEffect(() => {
-		let asked = wallNow();
+		let asked = wallNow(), opened = false;
 		if (!query.live)
 			return;
 		const anew = () => {
@@ -90,8 +91,12 @@ export function useSeries(query: SeriesQuery): SeriesState {
 				setState((old) => ({ ...old, set: live.set, now: live.now, version: old.version + 1,
 					span: { from: live.now - query.seconds, to: live.now } }));
 			},
-			onState: (stream, problem) => setState((old) => ({ ...old,
-				stream: stream === "open" ? "" : problem || old.stream })),
+			onState(stream, problem) {
+				if (stream === "open" && opened)
+					anew(); /* what came while nobody listened */
+				opened ||= stream === "open";
+				setState((old) => ({ ...old, stream: stream === "open" ? "" : problem || old.stream }));
+			},
 		});
 	}, [key, query.live]);
 
@@ -99,6 +104,13 @@ export function useSeries(query: SeriesQuery): SeriesState {
 		if (query.live && state.version > 0)
 			setTurn((n) => n + 1);
 	}, [query.live]);
+
+	useEffect(() => { /* without live samples the history is asked now and then */
+		if (!query.live || !state.stream)
+			return;
+		const timer = window.setInterval(() => { if (!document.hidden) setTurn((n) => n + 1); }, POLL_MS);
+		return () => window.clearInterval(timer);
+	}, [query.live, state.stream]);
 
 	return { ...state, retry: () => setTurn((n) => n + 1) };
 }

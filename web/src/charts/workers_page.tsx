@@ -1,14 +1,15 @@
 /* #/workers: the machine and each worker: up, since when, how often started, what it does now. */
 import { useEffect, useState } from "preact/hooks";
+import type { Schema } from "../api/client";
 import { Head } from "../ui/page";
 import { getJson } from "./client";
-import { watchMarks } from "./events";
 import { spanText, timeText, valueText } from "./format";
 import type { Sample } from "./grid";
 import { subscribe } from "./live";
 import type { Mark } from "./marks";
 import { ObjectCharts } from "./object_charts";
 import { Sparkline } from "./sparkline";
+import { useMarks } from "./use_marks";
 import { type WorkerFacts, lastExits, workerFacts } from "./worker_facts";
 
 type Values = Record<string, number | null>;
@@ -27,17 +28,16 @@ function useNow(): { objects: Map<string, Values>; problem: string } {
 	return { objects, problem };
 }
 
-interface Health { reasons: { object: string; detail: string; remedy: string }[] }
-interface Capabilities { workers: number; reactors: number }
+type Health = Schema["Health"];
+type Capabilities = Schema["Capabilities"];
 
 const REFRESH_MS = 5000;
 
 function useFacts() {
 	const [facts, setFacts] = useState<Map<string, WorkerFacts>>(new Map());
-	const [health, setHealth] = useState<Health>({ reasons: [] });
+	const [health, setHealth] = useState<Health | null>(null);
 	const [can, setCan] = useState<Capabilities | null>(null);
-	const [marks, setMarks] = useState<Mark[]>([]);
-	useEffect(() => watchMarks(setMarks), []);
+	const marks = useMarks();
 	useEffect(() => {
 		const read = () => {
 			void workerFacts().then(setFacts, () => undefined);
@@ -118,7 +118,7 @@ export function WorkersPage() {
 		{hosts.length === 0 && !problem && <p class="chart-wait" aria-live="polite">Waiting for the first sample …</p>}
 		{hosts.map((object) => <Host key={object} object={object} values={objects.get(object)!} />)}
 		{[...names].map((name) => <Worker key={name} name={name} values={objects.get(`worker:${name}`)} facts={facts.get(name)}
-			exit={exits.get(name)} reasons={health.reasons.filter((reason) => reason.object === `worker:${name}`)}
+			exit={exits.get(name)} reasons={health?.reasons.filter((reason) => reason.object === `worker:${name}`) ?? []}
 			reactors={can?.reactors ?? null} open={open === name} onOpen={() => toggle(name)} />)}
 		{hosts.map((object) => <section key={object} class="worker-card"><h2>Charts of {object.slice(5)}</h2>
 			<ObjectCharts object={object} charts={["cpu", "memory", "throughput", "iops", "sessions", "trouble", "state"]} /></section>)}
