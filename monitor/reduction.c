@@ -10,9 +10,9 @@
 #include "monitor/reduction.h"
 
 #include <errno.h>
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HEIGHT_OF_BREAK (REDUCTION_BREAK_HEIGHT + 2 * REDUCTION_MARGIN)
 #define ROUNDING        1e-12 /* a region that is the threshold but for rounding is not above it */
@@ -72,13 +72,26 @@ static struct gap widest(const double *values, size_t count, const struct gap *c
 	return best;
 }
 
+/* Cuts in order of values. INFINITY when nothing is left beside them. The rest is added up, not what is cut subtracted from
+ * the most: that would lose it where one datum is 2^53 times the others. */
 static double slope_of(double max, const struct gap *cuts, unsigned cut_count)
 {
-	double rest = max;
+	double rest = 0, from = 0;
 
-	for (unsigned i = 0; i < cut_count; i++)
-		rest -= cuts[i].to - cuts[i].from;
-	return rest > max * DBL_EPSILON ? (1 - cut_count * HEIGHT_OF_BREAK) / rest : INFINITY;
+	for (unsigned i = 0; i < cut_count; i++) {
+		rest += cuts[i].from - from;
+		from = cuts[i].to;
+	}
+	return (1 - cut_count * HEIGHT_OF_BREAK) / (rest + max - from);
+}
+
+static void add_cut(struct gap *cuts, unsigned count, struct gap gap)
+{
+	unsigned at = count;
+
+	for (; at > 0 && cuts[at - 1].from > gap.from; at--)
+		cuts[at] = cuts[at - 1];
+	cuts[at] = gap;
 }
 
 /* First the widest region, then, with the space gained, once more. Returns the number of cuts, in order of values. */
@@ -88,20 +101,15 @@ static unsigned choose_cuts(const double *values, size_t count, double max, doub
 	unsigned n = 0;
 
 	while (n < REDUCTION_BREAKS_MAX) {
-		struct gap gap = widest(values, count, cuts, n);
+		struct gap gap = widest(values, count, cuts, n), next[REDUCTION_BREAKS_MAX];
 
 		if (!((gap.to - gap.from) * slope_of(max, cuts, n) > threshold * (1 + ROUNDING)))
 			break;
-		cuts[n] = gap;
-		if (isinf(slope_of(max, cuts, n + 1)))
+		memcpy(next, cuts, n * sizeof *next);
+		add_cut(next, n, gap);
+		if (isinf(max * slope_of(max, next, n + 1) / REDUCTION_BREAK_HEIGHT))
 			break; /* nothing else is left that could become larger */
-		n++;
-	}
-	if (n == 2 && cuts[0].from > cuts[1].from) {
-		struct gap first = cuts[1];
-
-		cuts[1] = cuts[0];
-		cuts[0] = first;
+		memcpy(cuts, next, ++n * sizeof *next);
 	}
 	return n;
 }
@@ -123,11 +131,12 @@ static void make_segments(struct reduction *r, const struct gap *cuts, unsigned 
 	for (unsigned i = 0; i < cut_count; i++) {
 		double from = cuts[i].from + margin, to = cuts[i].to - margin;
 
-		height += (from - value) * slope;
+		height += (cuts[i].from - value) * slope + REDUCTION_MARGIN; /* exact, where `from` is rounded to the datum */
 		add_segment(r, from, height, 1);
 		height += REDUCTION_BREAK_HEIGHT;
 		add_segment(r, to, height, (to - from) * slope / REDUCTION_BREAK_HEIGHT);
-		value = to;
+		height += REDUCTION_MARGIN;
+		value = cuts[i].to;
 	}
 	add_segment(r, r->max_value, 1, 1);
 	r->breaks = cut_count;
@@ -163,8 +172,8 @@ double reduction_height(const struct reduction *r, double value)
 		const struct reduction_segment *s = &r->segment[i];
 
 		if (value <= s->to_value)
-			return s->from_height +
-			       (value - s->from_value) / (s->to_value - s->from_value) * (s->to_height - s->from_height);
+			return fmin(s->to_height, s->from_height + (value - s->from_value) / (s->to_value - s->from_value) *
+								   (s->to_height - s->from_height));
 	}
 	return 1;
 }
