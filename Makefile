@@ -28,6 +28,8 @@ endif
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral
 VERSION  := $(shell cat VERSION)
 CPPFLAGS += -Iinclude -I. -D_GNU_SOURCE -DLUNETTE_VERSION='"$(VERSION)"'
+# COUNTERS=0 (with an O of its own): without statistics, to measure what they cost: tests/bench/counters.
+CPPFLAGS += $(if $(filter 0,$(COUNTERS)),-DLUNETTE_NO_COUNTERS)
 CFLAGS   += -std=gnu11 -pthread $(FLAGS_$(CONFIG)) $(WARN)
 LDFLAGS  += -pthread $(FLAGS_$(CONFIG))
 O        := build/$(CONFIG)
