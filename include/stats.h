@@ -3,15 +3,27 @@
  * worker's reactors without locks or system calls, read by control at any time.
  *
  * A slot is one (object, reactor): only that reactor writes its values (relaxed stores), readers add up the slots of an
- * object. Slots are claimed and released by the worker's manager thread or by the reactor for its sessions. Counters only grow within
+ * object. One value has another writer: allocated_bytes is the manager thread's, in the LUN's slot of reactor 0. Slots are
+ * claimed and released by the worker's manager thread or by the reactor for its sessions. Counters only grow within
  * a worker's life; a worker that starts anew clears the segment, so readers see a counter reset, not a jump.
  * The values are declared once, in counters.def.
+ *
+ * Built with LUNETTE_NO_COUNTERS, nothing is counted and no clock is read for it: tests/bench/counters measures against
+ * that what counting costs.
  */
 #ifndef LUNETTE_STATS_H
 #define LUNETTE_STATS_H
 
 #include <stdatomic.h>
 #include <stdint.h>
+
+#include "clock.h"
+
+#ifdef LUNETTE_NO_COUNTERS
+#define STATS_COUNTING 0
+#else
+#define STATS_COUNTING 1
+#endif
 
 #define STATS_SLOTS     16384
 #define STATS_NAME_MAX  288
@@ -64,7 +76,15 @@ void stats_release(struct stats_slot *slot);
 static inline void stats_add(struct stats_slot *slot, enum stats_counter counter, uint64_t n)
 {
 	_Atomic uint64_t *v = &slot->value[counter];
-	atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n, memory_order_relaxed);
+
+	if (STATS_COUNTING)
+		atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* The clock, for durations that are only counted. */
+static inline uint64_t stats_now_ns(void)
+{
+	return STATS_COUNTING ? clock_now_ns() : 0;
 }
 
 /* Bucket of a latency: four per power of two from 1 us on; bucket 0 is below 1 us, the last is open. */
@@ -85,6 +105,9 @@ uint64_t stats_bucket_limit_ns(unsigned bucket);
 static inline void stats_latency(struct stats_slot *slot, enum stats_histogram histogram, uint64_t ns)
 {
 	_Atomic uint64_t *b = &slot->bucket[histogram][stats_bucket(ns)], *s = &slot->sum_ns[histogram];
+
+	if (!STATS_COUNTING)
+		return;
 	atomic_store_explicit(b, atomic_load_explicit(b, memory_order_relaxed) + 1, memory_order_relaxed);
 	atomic_store_explicit(s, atomic_load_explicit(s, memory_order_relaxed) + ns, memory_order_relaxed);
 }

@@ -92,58 +92,6 @@ static void put_sense(struct iscsi_task *task)
 	pdu->data_bytes = 2U + task->scsi.sense_len_bytes;
 }
 
-static void count_in(struct stats_slot *slot, const struct iscsi_task *task, uint64_t elapsed_ns)
-{
-	const struct scsi_task *scsi = &task->scsi;
-
-	if (!slot)
-		return;
-	if (scsi->status == SCSI_RESERVATION_CONFLICT)
-		stats_add(slot, STAT_conflicts, 1);
-	if (scsi->status == SCSI_CHECK_CONDITION) {
-		stats_add(slot, STAT_check_conditions, 1);
-		if (scsi_task_medium_error(scsi))
-			stats_add(slot, STAT_medium_errors, 1);
-	}
-	if (scsi->status != SCSI_GOOD)
-		return;
-	switch (scsi_task_class(scsi)) {
-	case SCSI_COUNT_READ:
-		stats_add(slot, STAT_reads, 1);
-		stats_add(slot, STAT_read_bytes, scsi->data_in_bytes);
-		stats_latency(slot, STATS_READ_LATENCY, elapsed_ns);
-		break;
-	case SCSI_COUNT_WRITE:
-		stats_add(slot, STAT_writes, 1);
-		stats_add(slot, STAT_write_bytes, task->wanted_bytes);
-		stats_latency(slot, STATS_WRITE_LATENCY, elapsed_ns);
-		break;
-	case SCSI_COUNT_FLUSH:
-		stats_add(slot, STAT_flushes, 1);
-		break;
-	case SCSI_COUNT_UNMAP:
-		stats_add(slot, STAT_unmaps, 1);
-		break;
-	case SCSI_COUNT_COMPARE:
-		stats_add(slot, STAT_compare_writes, 1);
-		break;
-	case SCSI_COUNT_OTHER:
-		stats_add(slot, STAT_other_commands, 1);
-		break;
-	}
-}
-
-static void count(struct iscsi_task *task)
-{
-	uint64_t elapsed_ns = clock_now_ns() - task->began_ns;
-	struct iscsi_session *session = task->session;
-
-	count_in(session->stats, task, elapsed_ns);
-	count_in(session->target_stats, task, elapsed_ns);
-	if (task->lun && task->lun->stats)
-		count_in(task->lun->stats[session->reactor->index], task, elapsed_ns);
-}
-
 static void respond(struct iscsi_task *task)
 {
 	struct iscsi_session *session = task->session;
@@ -153,9 +101,8 @@ static void respond(struct iscsi_task *task)
 	uint32_t moves = bytes_moved(task), expects = task->read ? task->edtl : 0;
 	uint32_t send_bytes = scsi->direction != SCSI_DATA_IN ? 0 : moves < expects ? moves : expects;
 
-	count(task);
-	if (!task->immediate)
-		iscsi_session_command_ended(session);
+	iscsi_count_response(task);
+	iscsi_task_worked(task);
 	task->state = ISCSI_TASK_RESPONDING;
 	task->pdus_queued++;
 	memset(pdu->bhs, 0, sizeof pdu->bhs);
@@ -371,6 +318,7 @@ static enum iscsi_receive begin(struct iscsi_connection *connection, struct iscs
 		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);
 	}
 	task->lun = scsi_task_user(scsi);
+	iscsi_count_begin(task);
 	task->unsolicited_open = task->write && !bhs_final(bhs);
 	connection->receiving = task;
 	connection->mover->sink = (struct iscsi_sink){ task->wanted_bytes ? &scsi->data : NULL, 0 };

@@ -85,10 +85,10 @@ static void log_drop(struct iscsi_connection *connection, const char *why)
 			    connection->peer_text);
 }
 
-static void count_end(struct iscsi_connection *connection, bool wanted)
+static void count_end(struct iscsi_connection *connection)
 {
 	struct stats_slot *stats = connection->reactor->stats;
-	enum stats_counter counter = wanted ? STAT_logouts : STAT_sessions_dropped;
+	enum stats_counter counter = connection->logged_out ? STAT_logouts : STAT_sessions_dropped;
 
 	stats_add(stats, STAT_connections, (uint64_t)-1);
 	if (!connection->session)
@@ -109,7 +109,7 @@ void iscsi_connection_drop(struct iscsi_connection *connection, const char *why)
 		return;
 	log_drop(connection, wanted ? NULL : why);
 	connection->phase = ISCSI_PHASE_DEAD;
-	count_end(connection, wanted);
+	count_end(connection);
 	list_remove(&connection->wait_link);
 	connection->waiting = false;
 	connection->row = NULL;
@@ -119,8 +119,10 @@ void iscsi_connection_drop(struct iscsi_connection *connection, const char *why)
 		connection->mover->ops->terminate(connection->mover);
 	}
 	iscsi_release_receive_list(connection);
-	if (connection->session)
+	if (connection->session) {
+		iscsi_held_abort(connection->session, NULL, NULL);
 		iscsi_session_abort_tasks(connection->session, NULL);
+	}
 	iscsi_connection_maybe_bury(connection);
 }
 
@@ -163,7 +165,8 @@ enum iscsi_receive iscsi_connection_wait(struct iscsi_connection *connection, en
 		return ISCSI_RECEIVE_WAIT;
 	connection->waiting = true;
 	list_append(&connection->reactor->waiting, &connection->wait_link);
-	stats_add(connection->reactor->stats, STAT_buffer_waits, 1);
+	if (reason == ISCSI_WAIT_POOL)
+		stats_add(connection->reactor->stats, STAT_buffer_waits, 1);
 	return ISCSI_RECEIVE_WAIT;
 }
 

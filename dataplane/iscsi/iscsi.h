@@ -150,6 +150,7 @@ struct iscsi_connection {
 	enum iscsi_wait wait_reason;  /* while waiting */
 	bool inside_pdu;              /* a header was accepted, its data is not complete */
 	bool buried;                  /* in reactor->dead */
+	bool logged_out;              /* it ends because its initiator asked for it */
 	unsigned functions;           /* task management functions in progress */
 	unsigned holds;               /* mails and loops that refer to us: not to be buried yet */
 	bool reinstates;              /* an older session had to go */
@@ -258,8 +259,7 @@ void iscsi_session_establish(struct iscsi_connection *connection);
 void iscsi_session_task_ended(struct iscsi_session *session);
 /* Tasks have ended and the transport is closed. */
 void iscsi_session_free(struct iscsi_session *session);
-/* Marks kept SCSI Commands that a task management function concerns: on this LU (NULL: any), with this tag (NULL: any).
- * Returns how many. */
+/* Marks kept SCSI Commands that are aborted: on this LU (NULL: any), with this tag (NULL: any). Returns how many. */
 unsigned iscsi_held_abort(struct iscsi_session *session, const struct scsi_lu *lu, const uint32_t *itt);
 void iscsi_held_free(struct iscsi_reactor *reactor, struct iscsi_held *held);
 bool iscsi_session_has_gap(const struct iscsi_session *session); /* PDUs wait for a CmdSN that has not come */
@@ -341,8 +341,16 @@ void iscsi_task_free(struct iscsi_task *task);
 struct iscsi_task *iscsi_task_find(struct iscsi_session *session, uint32_t itt);
 /* An aborted task's I/O or PDUs are done: frees it when nothing else holds it. */
 void iscsi_task_quiet(struct iscsi_task *task);
+/* It was answered, or it was aborted and is quiet: it is not in the queue depth any more, and the window moves on. */
+void iscsi_task_worked(struct iscsi_task *task);
 /* Takes it out of service: at once when nobody else works on it, otherwise when its I/O is done. */
 void iscsi_task_abort(struct iscsi_task *task);
+
+/* --- count.c: commands in the statistics of worker, session, target and LUN --- */
+
+void iscsi_count_begin(const struct iscsi_task *task);    /* into the queue depth; task->lun is known */
+void iscsi_count_end(const struct iscsi_task *task);      /* out of it */
+void iscsi_count_response(const struct iscsi_task *task); /* by status and kind of command, latency */
 
 /* --- PDUs, one pair of functions a kind; rows of the table in receive.c --- */
 

@@ -54,9 +54,11 @@ static void hand_over(struct iscsi_connection *connection)
 	result = fd < 0 ? -EOPNOTSUPP
 			: connection->reactor->node->hand_over(owner, connection->peer.portal->name, fd, bytes,
 							       ISCSI_BHS_BYTES + data_bytes);
-	if (result < 0)
+	if (result < 0) {
+		stats_add(connection->reactor->stats, STAT_logins_refused, 1);
 		log_limited(LOG_WARNING, "connection closed, worker %u takes no hand-over: %s peer=%s", owner,
 			    strerror(-result), connection->peer_text);
+	}
 	iscsi_connection_drop(connection, NULL);
 }
 
@@ -281,6 +283,7 @@ void iscsi_logout_maybe_answer(struct iscsi_connection *connection)
 {
 	if (connection->phase != ISCSI_PHASE_LOGOUT || connection->session->task_count)
 		return;
+	connection->logged_out = true;
 	answer_logout(connection, connection->logout_itt, LOGOUT_DONE);
 	iscsi_connection_finish(connection);
 }

@@ -61,6 +61,7 @@ unsigned iscsi_held_abort(struct iscsi_session *session, const struct scsi_lu *l
 		held->aborted = true;
 		count++;
 	}
+	stats_add(session->reactor->stats, STAT_aborted_tasks, count);
 	return count;
 }
 

@@ -260,6 +260,7 @@ static void enter_full_feature_phase(struct iscsi_connection *connection)
 	struct iscsi_session *session = connection->session;
 
 	connection->params = *iscsi_login_params(connection->login);
+	count_login(connection); /* first: when the response cannot be sent, it counts as dropped */
 	iscsi_login_accepted(connection);
 	if (connection->phase == ISCSI_PHASE_DEAD)
 		return;
@@ -268,7 +269,6 @@ static void enter_full_feature_phase(struct iscsi_connection *connection)
 	connection->deadline_ns = 0;
 	iscsi_login_free(connection->login);
 	connection->login = NULL;
-	count_login(connection);
 	if (session->discovery) {
 		log_debug("discovery session initiator=%s peer=%s", log_quoted(session->initiator_name),
 			  connection->peer_text);

@@ -109,18 +109,25 @@ void iscsi_task_free(struct iscsi_task *task)
 	iscsi_session_task_ended(session);
 }
 
-/* An aborted task that nobody works on any more. */
-static void end_aborted(struct iscsi_task *task)
+void iscsi_task_worked(struct iscsi_task *task)
 {
-	if (!task->immediate && task->state != ISCSI_TASK_RESPONDING)
+	iscsi_count_end(task);
+	if (!task->immediate)
 		iscsi_session_command_ended(task->session);
+}
+
+/* A task that nobody works on any more: aborted, or its response is sent. */
+static void end(struct iscsi_task *task)
+{
+	if (task->state != ISCSI_TASK_RESPONDING)
+		iscsi_task_worked(task);
 	iscsi_task_free(task);
 }
 
 void iscsi_task_quiet(struct iscsi_task *task)
 {
 	if (task->pdus_queued == 0)
-		end_aborted(task);
+		end(task);
 }
 
 void iscsi_task_abort(struct iscsi_task *task)

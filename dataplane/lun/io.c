@@ -49,6 +49,7 @@ struct run {
 	struct lun_generation *generation;
 	struct store_ctx *ctx;
 	uint64_t next_lba, end_lba; /* not yet handed to a part */
+	uint64_t began_ns;   /* READ, WRITE; 0: not counted */
 	uint32_t slot;
 	uint32_t busy;
 	int result;
@@ -144,12 +145,31 @@ static void after(struct part *part, int result)
 		mark_dirty(part->object);
 }
 
+/* ---- time in the store ---- */
+
+static void clock_start(struct lun_io *io, struct run *run)
+{
+	run->began_ns = io->lun->slot[run->slot].stats ? stats_now_ns() : 0;
+}
+
+static void clock_stop(struct lun_io *io, const struct run *run)
+{
+	if (!run->began_ns)
+		return;
+	io->ended_ns = stats_now_ns();
+	stats_latency(io->lun->slot[run->slot].stats,
+		      io->op == LUN_READ ? STATS_STORE_READ_LATENCY : STATS_STORE_WRITE_LATENCY,
+		      io->ended_ns - run->began_ns);
+}
+
 /* ---- the happy path ---- */
 
 static void finish(struct lun_io *io, int result)
 {
 	struct run *run = run_of(io);
 
+	if (result == 0)
+		clock_stop(io, run);
 	lun_generation_put(io->lun, run->generation, run->slot);
 	io->done(io, result);
 }
@@ -395,6 +415,7 @@ static void begin_data(struct lun_io *io, struct run *run)
 		finish(io, -EINVAL);
 		return;
 	}
+	clock_start(io, run);
 	if (__builtin_expect(end_lba <= tuple->end_lba, 1)) {
 		if (__builtin_expect(!tuple->object->handle, 0)) {
 			finish(io, -ENODATA);
@@ -466,6 +487,7 @@ void lun_submit(struct lun_io *io, struct store_ctx *ctx)
 	run->slot = store_ctx_index(ctx);
 	run->generation = lun_generation_get(io->lun, ctx);
 	run->ctx = ctx;
+	run->began_ns = 0;
 	run->more = NULL;
 	run->pattern = NULL;
 	run->punch = run->keep_allocated = false;

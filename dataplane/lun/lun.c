@@ -341,6 +341,11 @@ int lun_make_writable(struct lun *lun, struct err *err)
 	return rc;
 }
 
+void lun_set_stats(struct lun *lun, const struct store_ctx *ctx, struct stats_slot *stats)
+{
+	lun->slot[store_ctx_index(ctx)].stats = stats;
+}
+
 /* ---- questions ---- */
 
 const struct lun_attributes *lun_attributes(const struct lun *lun)

@@ -17,6 +17,7 @@
 #include "dataplane/store/range_lock.h"
 #include "dataplane/store/store.h"
 #include "sgl.h"
+#include "stats.h"
 
 #define LUN_SIZE_MIN_BYTES   (UINT64_C(1) << 20)
 #define LUN_SIZE_MAX_BYTES   (UINT64_C(64) << 40)
@@ -51,6 +52,8 @@ json_t *lun_map_plan(const json_t *old, const char *lun_id, uint64_t size_bytes,
 int lun_map_allocate(struct store *store, const json_t *old, const json_t *plan, bool thin, struct err *err);
 int lun_map_remove(struct store *store, const json_t *map, struct err *err);
 bool lun_map_valid(const json_t *map, struct err *err);
+/* Blocking. Bytes that the store has allocated for the objects of a valid mapping; without those it cannot tell of. */
+uint64_t lun_map_allocated(struct store *store, const json_t *map);
 
 /* --- runtime, in a worker --- */
 
@@ -65,6 +68,10 @@ int lun_remap(struct lun *lun, const json_t *map, struct err *err);
 /* Manager thread. A LUN that was opened read-only takes writes from now on (nothing needs to be done for the other way:
  * the SCSI layer protects it). -EBUSY: another process serves it, too. */
 int lun_make_writable(struct lun *lun, struct err *err);
+
+/* Manager thread, before I/O. Where the time that READ and WRITE through this context take in the store is counted, as
+ * STATS_STORE_*_LATENCY; NULL: nowhere. */
+void lun_set_stats(struct lun *lun, const struct store_ctx *ctx, struct stats_slot *stats);
 
 const struct lun_attributes *lun_attributes(const struct lun *lun);
 uint64_t lun_capacity_blocks(const struct lun *lun); /* any thread */
@@ -82,6 +89,7 @@ struct lun_io {
 	uint32_t data_offset;     /* where in `data` the first block is */
 	bool fua;
 	void (*done)(struct lun_io *io, int result); /* reactor's thread; 0 or -errno: -ENOSPC, -EIO, -ENODATA (degraded) ... */
+	uint64_t ended_ns;        /* out: when a READ or WRITE that is counted (lun_set_stats) succeeded; otherwise left alone */
 	/* private; need not be initialised */
 	uint64_t driver[LUN_IO_DRIVER_WORDS];
 };

@@ -48,6 +48,7 @@ struct lun_generation {
 struct lun_slot {
 	_Atomic(struct lun_generation *) generation;
 	uint64_t in_flight; /* I/Os on it */
+	struct stats_slot *stats; /* store latency; NULL: not counted */
 } __attribute__((aligned(64)));
 
 struct lun {

@@ -325,6 +325,18 @@ int lun_map_allocate(struct store *store, const json_t *old, const json_t *plan,
 	return rc;
 }
 
+uint64_t lun_map_allocated(struct store *store, const json_t *map)
+{
+	uint64_t total = 0, bytes;
+	json_t *tuple;
+	size_t i;
+
+	json_array_foreach(json_object_get(map, "objects"), i, tuple)
+		if (store_object_allocated(store, get_id(tuple), &bytes) == 0)
+			total += bytes;
+	return total;
+}
+
 int lun_map_remove(struct store *store, const json_t *map, struct err *err)
 {
 	json_t *tuple;

@@ -183,6 +183,8 @@ static struct iscsi_lun *open_lun(struct serving *serving, const char *name, jso
 	lun->lun = open_unlocked(&attributes, lun->store, json_object_get(description, "map"), err);
 	if (!lun->lun)
 		goto fail;
+	for (unsigned i = 0; i < worker->options->reactor_count; i++)
+		lun_set_stats(lun->lun, worker->reactors[i].iscsi.scsi.store, lun->stats[i]);
 	lun->lu = scsi_lu_new(lun->lun, &services, err);
 	if (!lun->lu)
 		goto fail;
