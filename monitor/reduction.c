@@ -82,7 +82,7 @@ static double slope_of(double max, const struct gap *cuts, unsigned cut_count)
 		rest += cuts[i].from - from;
 		from = cuts[i].to;
 	}
-	return (1 - cut_count * HEIGHT_OF_BREAK) / (rest + max - from);
+	return (1 - cut_count * HEIGHT_OF_BREAK) / (rest + (max - from));
 }
 
 static void add_cut(struct gap *cuts, unsigned count, struct gap gap)

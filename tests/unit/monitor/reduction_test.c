@@ -356,7 +356,6 @@ static void the_largest_and_the_smallest_doubles_do_no_harm(void **state)
 		{ { DBL_MIN, DBL_MAX }, { 1, DBL_MAX / 2 } },
 		{ { DBL_MAX, DBL_MAX }, { DBL_MAX, 1 } },
 	};
-
 	struct reduction r;
 
 	(void)state;
