@@ -307,8 +307,11 @@ static int set_aside(struct history_files *files, enum object_kind kind, const c
 {
 	char bad[HISTORY_PATH_MAX + 32], kind_dir[HISTORY_PATH_MAX];
 	struct err err = { 0 };
+	struct stat st;
 
-	snprintf(bad, sizeof bad, "%s.bad-%" PRId64, path, now_s);
+	do /* that name may be taken */
+		snprintf(bad, sizeof bad, "%s.bad-%" PRId64, path, now_s++);
+	while (lstat(bad, &st) == 0);
 	if (rename(path, bad) < 0) {
 		err_errno(&err, -errno, "%s is not sound (%s) and cannot be set aside", path, reason->text);
 		failed(files, &err);

@@ -16,7 +16,7 @@ struct cell {
 };
 
 struct grid {
-	int64_t from_s, to_s, now_s;
+	int64_t from_s, to_s;
 	unsigned step_s;
 	size_t points, columns;
 	unsigned column[RRD_SOURCES_MAX]; /* of the rows */
@@ -51,10 +51,8 @@ static void add_row(struct grid *g, int64_t from_s, int64_t to_s, const double *
 static double cell_value(const struct grid *g, size_t point, size_t column, enum series_cf cf)
 {
 	const struct cell *cell = &g->cell[point * g->columns + column];
-	int64_t end_s = g->from_s + (int64_t)(point + 1) * g->step_s, start_s = end_s - g->step_s;
-	double past_s = (double)((end_s < g->now_s ? end_s : g->now_s) - start_s);
 
-	if (cell->known_s == 0 || cell->known_s < RRD_KNOWN * past_s)
+	if (cell->known_s == 0)
 		return NAN;
 	return cf == SERIES_CF_MAX ? cell->max : cell->sum / cell->known_s;
 }
@@ -65,7 +63,6 @@ static void set_range(struct grid *g, int64_t from_s, int64_t to_s, unsigned ste
 	int64_t step = step_s, over_s = now_s / step * step;
 
 	g->step_s = step_s;
-	g->now_s = now_s;
 	g->from_s = from_s / step * step;
 	g->to_s = (to_s + step - 1) / step * step;
 	if (g->to_s > over_s)
@@ -179,10 +176,10 @@ static void add_pending(struct grid *g, const struct history_rows *rows, int64_t
 
 /* 0 or -ENOENT. */
 static int fill(struct grid *g, struct history_files *files, enum history_table table, const struct object_name *object,
-		const struct history_rows *pending, enum series_cf cf)
+		const struct history_rows *pending, enum series_cf cf, int64_t now_s)
 {
 	struct history_file file;
-	bool found = files && history_files_find(files, table, object, g->now_s, &file) == 0;
+	bool found = files && history_files_find(files, table, object, now_s, &file) == 0;
 
 	if (!found && !pending)
 		return -ENOENT;
@@ -228,14 +225,15 @@ static int take_series(const struct grid *g, const struct object_name *object, e
 }
 
 static int answer_object(struct grid *g, struct history_files *files, const struct series_query *query,
-			 const struct object_name *object, const struct history_rows *pending, struct series_set *set)
+			 const struct object_name *object, const struct history_rows *pending, int64_t now_s,
+			 struct series_set *set)
 {
 	int error;
 
 	select_columns(query, object->kind, g);
 	error = grid_new_cells(g);
 	if (!error)
-		error = fill(g, files, HISTORY_METRICS, object, pending, query->cf);
+		error = fill(g, files, HISTORY_METRICS, object, pending, query->cf, now_s);
 	if (!error)
 		error = take_series(g, object, query->cf, set);
 	free(g->cell);
@@ -276,7 +274,7 @@ int history_answer_series(struct history_files *files, const struct series_query
 		  query->step_s ? query->step_s : series_step(query->from_s, query->to_s, now_s), now_s);
 	error = set_new(&g, query, &set);
 	for (size_t i = 0; i < query->object_count && !error; i++) {
-		error = answer_object(&g, files, query, &query->objects[i], pending[i], set);
+		error = answer_object(&g, files, query, &query->objects[i], pending[i], now_s, set);
 		if (error == -ENOENT)
 			*ret_missing = query->objects[i];
 	}
@@ -334,7 +332,7 @@ int history_answer_heat(struct history_files *files, const struct object_name *o
 		g.column[g.columns++] = i + (reads ? 0 : HEAT_BUCKETS);
 	error = grid_new_cells(&g);
 	if (!error)
-		error = fill(&g, files, HISTORY_HEAT, object, pending, SERIES_CF_AVERAGE);
+		error = fill(&g, files, HISTORY_HEAT, object, pending, SERIES_CF_AVERAGE, now_s);
 	if (!error) {
 		*ret_map = take_heat(&g, object, tables);
 		error = *ret_map ? 0 : -ENOMEM;
