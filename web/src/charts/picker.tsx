@@ -3,7 +3,6 @@ import { useEffect, useState } from "preact/hooks";
 import type { Schema } from "../api/client";
 import { getJson } from "./client";
 import { objectLabel } from "./format";
-import type { SeriesSet } from "./grid";
 import { type Kind, kindOf } from "./panels";
 
 export interface Choice { object: string; label: string; kind: Kind }
@@ -26,22 +25,16 @@ async function namesOf(path: string, kind: Kind): Promise<Choice[]> {
 	return list;
 }
 
-/* Workers and hosts have no list of their own: whoever was measured lately. */
-async function measured(): Promise<Choice[]> {
-	const set = await getJson<SeriesSet>("/api/v1/series", { object: "worker:*,host:*", metric: "cpu_percent",
-		from: "-60s", step: "60" });
-	return set.series.map(({ object }) => ({ object, label: objectLabel(object), kind: kindOf(object) }));
-}
-
-async function sessions(): Promise<Choice[]> {
-	const top = await getJson<Schema["TopList"]>("/api/v1/top",
-		{ kind: "session", limit: "100" });
-	return top.items.map(({ object, name }) => ({ object, label: name, kind: "session" as const }));
+/* What has no list of its own: whoever is measured now. */
+async function measured(kind: Kind): Promise<Choice[]> {
+	const top = await getJson<Schema["TopList"]>("/api/v1/top", { kind, limit: "100" });
+	return top.items.map(({ object, name }) => ({ object, kind, label: kind === "worker" ? objectLabel(object) : name }));
 }
 
 /* What can be had: a part that fails is only missing. */
 export async function choices(): Promise<Choice[]> {
-	const parts = [namesOf("/api/v1/luns", "lun"), namesOf("/api/v1/targets", "target"), measured(), sessions()];
+	const parts = [namesOf("/api/v1/luns", "lun"), namesOf("/api/v1/targets", "target"), measured("worker"), measured("host"),
+		measured("session")];
 	return (await Promise.all(parts.map((part) => part.catch(() => [] as Choice[])))).flat();
 }
 

@@ -9,10 +9,14 @@ const ROUNDING = 1e-12; /* a region that is the threshold but for rounding is no
 
 interface Gap { from: number; to: number }
 
-/* Height of one unit of value where nothing shrinks; infinite when nothing but the gaps is left. */
+/* Height of one unit of value where nothing shrinks; cuts in order of values. Infinite when nothing is left beside them. */
 function slopeOf(max: number, cuts: Gap[]): number {
-	const rest = cuts.reduce((left, gap) => left - (gap.to - gap.from), max);
-	return rest > max * Number.EPSILON ? (1 - cuts.length * (BREAK_HEIGHT + 2 * MARGIN)) / rest : Infinity;
+	let rest = 0, from = 0;
+	for (const cut of cuts) {
+		rest += cut.from - from;
+		from = cut.to;
+	}
+	return (1 - cuts.length * (BREAK_HEIGHT + 2 * MARGIN)) / (rest + (max - from));
 }
 
 function widest(data: number[], cuts: Gap[]): Gap | null {
@@ -28,16 +32,18 @@ function widest(data: number[], cuts: Gap[]): Gap | null {
 function segmentsOf(max: number, cuts: Gap[]): Segment[] {
 	const slope = slopeOf(max, cuts), margin = MARGIN / slope;
 	const segments: Segment[] = [];
-	let value = 0, height = 0;
+	let start = 0, height = 0; /* where the true scale begins, margin included */
 	const put = (to: number, toHeight: number, factor: number) => {
-		segments.push({ from_value: value, to_value: to, from_height: height, to_height: toHeight, factor });
-		value = to;
-		height = toHeight;
+		const last = segments[segments.length - 1];
+		segments.push({ from_value: last?.to_value ?? 0, to_value: to, from_height: last?.to_height ?? 0, to_height: toHeight, factor });
 	};
-	for (const gap of cuts.sort((a, b) => a.from - b.from)) {
-		const from = gap.from + margin, to = gap.to - margin;
-		put(from, height + (from - value) * slope, 1);
-		put(to, height + BREAK_HEIGHT, (to - from) * slope / BREAK_HEIGHT);
+	for (const cut of cuts) {
+		const from = cut.from + margin, to = cut.to - margin;
+		const edge = height + (cut.from - start) * slope + MARGIN;
+		put(from, edge, 1);
+		put(to, edge + BREAK_HEIGHT, (to - from) * slope / BREAK_HEIGHT);
+		height += (cut.from - start) * slope + BREAK_HEIGHT + 2 * MARGIN;
+		start = cut.to;
 	}
 	put(max, 1, 1);
 	return segments;
@@ -45,13 +51,17 @@ function segmentsOf(max: number, cuts: Gap[]): Segment[] {
 
 /* data: different, ascending, the last above 0. */
 export function reductionCompute(data: number[], threshold: number): Segment[] {
-	const max = data[data.length - 1]!, cuts: Gap[] = [];
+	const max = data[data.length - 1]!;
 	const limit = Math.min(Math.max(threshold, THRESHOLD_MIN), THRESHOLD_MAX) * (1 + ROUNDING);
+	let cuts: Gap[] = [];
 	while (cuts.length < BREAKS_MAX) {
 		const gap = widest(data, cuts);
-		if (!gap || (gap.to - gap.from) * slopeOf(max, cuts) <= limit || slopeOf(max, [...cuts, gap]) === Infinity)
+		if (!gap || (gap.to - gap.from) * slopeOf(max, cuts) <= limit)
 			break;
-		cuts.push(gap);
+		const next = [...cuts, gap].sort((a, b) => a.from - b.from);
+		if (!Number.isFinite(max * slopeOf(max, next) / BREAK_HEIGHT))
+			break; /* nothing else is left that could become larger */
+		cuts = next;
 	}
 	return segmentsOf(max, cuts);
 }

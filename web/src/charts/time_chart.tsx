@@ -140,7 +140,7 @@ function usePlot(props: TimeChartProps, shape: string) {
 			onZoom: (span) => latest.current.onZoom(span),
 			onReset: () => latest.current.onReset(),
 		});
-		const resized = new ResizeObserver(() => made.plot.setSize({ width: host.current!.clientWidth, height }));
+		const resized = new ResizeObserver(([entry]) => made.plot.setSize({ width: Math.floor(entry!.contentRect.width), height }));
 		const unwatch = watchTheme(() => made.plot.redraw(false, true));
 		resized.observe(host.current!);
 		plot.current = made.plot;
