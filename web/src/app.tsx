@@ -32,7 +32,7 @@ function NoRight({ page, role }: { page: Page; role: string }) {
 			can make a token for you: <code>lunette token create NAME --role {page.role}</code></p></>;
 }
 
-const THEME_NAMES: Record<Theme, string> = { system: "As the system", light: "Light", dark: "Dark" };
+const THEME_NAMES: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" };
 
 function ThemeChoice() {
 	return <label class="theme-choice"><span>Theme</span>

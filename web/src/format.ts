@@ -20,14 +20,27 @@ export function most(a: number | null | undefined, b: number | null | undefined)
 	return a == null && b == null ? null : Math.max(a ?? 0, b ?? 0);
 }
 
+/* The slower of reads and writes; "idle" when nothing is asked for. */
+export function latencyText(values: Values | undefined): string {
+	const worst = most(values?.["read_latency_p99"], values?.["write_latency_p99"]);
+	return worst === null && sum(values?.["read_iops"], values?.["write_iops"]) === 0 ? "idle" : valueText(worst, "seconds");
+}
+
 export const UNITS: [string, number][] = [["MiB", 2 ** 20], ["GiB", 2 ** 30], ["TiB", 2 ** 40]];
 
-/* A number and a unit; null: not a number of whole MiB above 0 (the service says what else is wrong). */
+/* A number and a unit; null: not a number above 0, or one that is too large to be written down (the service says what else
+ * is wrong). */
 export function sizeBytes(number: string, unit: string): number | null {
 	const factor = UNITS.find(([name]) => name === unit)![1];
 	const text = number.trim().replace(",", ".");
 	const bytes = Math.round(Number(text) * factor);
-	return /^\d+(\.\d+)?$/.test(text) && bytes > 0 ? bytes : null;
+	return /^\d+(\.\d+)?$/.test(text) && bytes > 0 && Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+export function sizeProblem(number: string, unit: string): string | undefined {
+	if (sizeBytes(number, unit) !== null)
+		return undefined;
+	return /^\s*\d{4,}([.,]\d+)?\s*$/.test(number) ? "That is larger than any LUN can be." : "A number above 0, such as 10 or 1.5.";
 }
 
 /* The unit in which it is a short number: [20, "GiB"]. */
@@ -36,9 +49,9 @@ export function sizeParts(bytes: number): [string, string] {
 	return [String(bytes / factor), name];
 }
 
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 export const timeFull = (time: string | undefined): string => time ? FULL.format(new Date(time)) : "unknown";
 

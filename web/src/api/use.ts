@@ -69,7 +69,7 @@ export function useAction(): Action {
 	return { busy, problem, run, clear: () => setProblem(undefined) };
 }
 
-const CHANGED = "It changed since this was opened. What you see now is the new state: look at it, then try again.";
+const CHANGED = "The page has done so: look at the new state, then try again.";
 
 /* Changes an object only if it is still what was read when the dialog was opened. When it is not, it is read anew, the
  * problem says so, and the next attempt goes by the new state. */

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { ProblemError, ask, client, settle } from "../api/client";
 import { type Lun, type Shown, type Target, allStores, allTargets, freeNumber } from "../api/lists";
 import { useAction, useLoaded, useRead } from "../api/use";
-import { UNITS, bytesText, sizeBytes, sizeParts } from "../format";
+import { UNITS, bytesText, sizeBytes, sizeParts, sizeProblem } from "../format";
 import { go, href } from "../router";
 import { toast } from "../ui/announce";
 import { Check, SelectField, TextField } from "../ui/controls";
@@ -22,7 +22,7 @@ function SizeField({ label, hint, error, value, unit, onValue, onUnit, autofocus
 interface Draft { name: string; number: string; unit: string; store: string; block: string; thin: boolean; description: string }
 
 const EMPTY: Draft = { name: "", number: "10", unit: "GiB", store: "default", block: "512", thin: true, description: "" };
-const CHECK_MS = 300;
+const CHECK_MS = 500;
 
 const bodyOf = (draft: Draft) => ({ size_bytes: sizeBytes(draft.number, draft.unit) ?? 0, store: draft.store,
 	block_size: Number(draft.block) as 512 | 4096, thin: draft.thin, ...(draft.description ? { description: draft.description } : {}) });
@@ -31,33 +31,38 @@ const put = (draft: Draft, dryRun: boolean) => client.PUT("/api/v1/luns/{lun}", 
 	params: { ...path(draft.name), query: { dry_run: dryRun }, header: { "If-None-Match": "*" } }, body: bodyOf(draft) });
 
 /* What the service would say, asked while one fills the form in. */
-function useDryRun(draft: Draft): ProblemError | undefined {
+function useDryRun(draft: Draft, taken: boolean): ProblemError | undefined {
 	const [problem, setProblem] = useState<ProblemError>();
 	useEffect(() => {
 		let gone = false;
 		setProblem(undefined);
-		if (!draft.name || sizeBytes(draft.number, draft.unit) === null)
+		if (!draft.name || taken || sizeBytes(draft.number, draft.unit) === null)
 			return;
 		const timer = window.setTimeout(() => void ask(put(draft, true)).catch((error: Error) => {
 			if (!gone && error instanceof ProblemError)
 				setProblem(error);
 		}), CHECK_MS);
 		return () => { gone = true; window.clearTimeout(timer); };
-	}, [JSON.stringify(draft)]);
+	}, [JSON.stringify(draft), taken]);
 	return problem;
 }
 
+const TAKEN = "A LUN of this name exists already.";
 const nameProblem = (error: ProblemError | undefined) =>
-	error?.problem.status === 412 ? "A LUN of this name exists already." : error?.at("/name") ??
+	error?.problem.status === 412 ? TAKEN : error?.at("/name") ??
 	(error?.problem.code === "invalid-name" ? error.problem.detail : undefined);
 
-export function CreateLun({ onClose, onDone }: { onClose(): void; onDone(): void }) {
+export function CreateLun({ names, onClose, onDone }: { names: string[]; onClose(): void; onDone(): void }) {
 	const [draft, setDraft] = useState(EMPTY);
 	const [tried, setTried] = useState(false);
 	const stores = useLoaded(allStores, []);
 	const action = useAction();
-	const dry = useDryRun(draft);
-	const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
+	const taken = names.includes(draft.name);
+	const dry = useDryRun(draft, taken);
+	const set = (part: Partial<Draft>) => {
+		setDraft({ ...draft, ...part });
+		action.clear();
+	};
 	const bytes = sizeBytes(draft.number, draft.unit);
 	const wrong = action.problem ?? dry;
 	const at = (pointer: string) => wrong?.at(pointer);
@@ -66,7 +71,7 @@ export function CreateLun({ onClose, onDone }: { onClose(): void; onDone(): void
 
 	const submit = () => {
 		setTried(true);
-		if (!draft.name || bytes === null)
+		if (!draft.name || taken || bytes === null)
 			return;
 		void action.run(async () => { await settle(put(draft, false)); }).then((ok) => {
 			if (!ok)
@@ -79,9 +84,10 @@ export function CreateLun({ onClose, onDone }: { onClose(): void; onDone(): void
 	};
 	return <FormDialog title="Create a LUN" submit="Create" action={action} onClose={onClose} onSubmit={submit} testid="create-lun">
 		<TextField label="Name" value={draft.name} onValue={(name) => set({ name: name.trim() })} autofocus mono
-			error={tried && !draft.name ? "Give it a name." : nameProblem(wrong)} hint="Letters, digits, “-”, “_” and “.”; it cannot be changed later." />
+			error={tried && !draft.name ? "Give it a name." : taken ? TAKEN : nameProblem(wrong)}
+			hint="Lower-case letters, digits, “-”, “_” and “.”; it cannot be changed later." />
 		<SizeField label="Size" value={draft.number} unit={draft.unit} onValue={(number) => set({ number })} onUnit={(unit) => set({ unit })}
-			error={bytes === null ? "A number above 0, such as 10 or 1.5." : at("/size_bytes")} hint="It can grow later, never shrink." />
+			error={sizeProblem(draft.number, draft.unit) ?? at("/size_bytes")} hint="It can grow later, never shrink." />
 		<div class="pair">
 			<SelectField label="Store" value={draft.store} onValue={(store) => set({ store })} error={at("/store")}
 				options={(stores.data ?? [{ name: "default", kind: "file" }]).map((store) => [store.name!, `${store.name} (${store.kind})`])} />
@@ -102,7 +108,7 @@ export function GrowLun({ lun, onClose, onDone }: { lun: Lun; onClose(): void; o
 	const action = useAction();
 	const read = useRead(lun, onDone);
 	const bytes = sizeBytes(number, unit);
-	const error = bytes === null ? "A number above 0, such as 10 or 1.5."
+	const error = bytes === null ? sizeProblem(number, unit)
 		: bytes < lun.size_bytes ? `It is ${bytesText(lun.size_bytes)} now and cannot shrink.` : action.problem?.at("/size_bytes");
 	const off = bytes === lun.size_bytes ? "Choose a size that is larger than now." : bytes === null || bytes < lun.size_bytes ? error! : "";
 	return <FormDialog title={`Grow ${lun.name}`} submit="Grow" action={action} off={off} onClose={onClose} testid="grow-lun"

@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Lun, type Shown, TOP_MAX, allLuns, allTargets, byName, shownAt, useTop } from "../api/lists";
 import { useLoaded } from "../api/use";
-import { type Values, bytesText, count, most, rateText, sum, valueText } from "../format";
+import { type Values, bytesText, count, latencyText, most, rateText, sum } from "../format";
 import { href, useQueryState } from "../router";
 import { useMay } from "../session";
 import { Badge, Button, Meter } from "../ui/controls";
@@ -28,7 +28,7 @@ function ShownBy({ shown }: { shown: Shown[] }) {
 	if (shown.length === 0)
 		return <span class="dim">not assigned</span>;
 	return <ul class="plain">{shown.map((one) => <li key={one.target + one.number}>
-		<a href={href("targets", one.target)}>{one.target}</a> <span class="dim">LUN {one.number}{one.readOnly && ", read only"}</span></li>)}</ul>;
+		<a href={href("targets", one.target)}>{one.target}</a> <span class="dim nowrap">LUN {one.number}{one.readOnly && ", read only"}</span></li>)}</ul>;
 }
 
 function columns(onDo: (doing: Doing) => void, may: ReturnType<typeof useMay>): Column<Row>[] {
@@ -42,7 +42,7 @@ function columns(onDo: (doing: Doing) => void, may: ReturnType<typeof useMay>): 
 			cell: ({ values }) => rateText(values, "read_iops", "write_iops", "operations/s") },
 		{ key: "latency", title: "Latency, 99 %", numeric: true,
 			sort: ({ values }) => most(values?.["read_latency_p99"], values?.["write_latency_p99"]),
-			cell: ({ values }) => valueText(most(values?.["read_latency_p99"], values?.["write_latency_p99"]), "seconds") },
+			cell: ({ values }) => latencyText(values) },
 		{ key: "targets", title: "Shown by", sort: ({ shown }) => shown.length, cell: ({ shown }) => <ShownBy shown={shown} /> },
 		{ key: "state", title: "State", sort: ({ lun }) => lun.status?.state ?? "", cell: ({ lun }) => <LunState lun={lun} /> },
 		{ key: "do", title: "Actions", cell: (row) => <span class="row-actions">
@@ -95,7 +95,7 @@ export function LunsPage() {
 						onSorting={setState} testid="luns" />}
 			</>;
 		}}</Await>
-		{state.create && may.ok && <CreateLun onClose={() => setState({ create: false })} onDone={done} />}
+		{state.create && may.ok && loaded.data && <CreateLun names={loaded.data.luns.map((lun) => lun.name)} onClose={() => setState({ create: false })} onDone={done} />}
 		{doing?.what === "assign" && <AssignLun lun={doing.row.lun.name} onClose={close} onDone={done} />}
 		{doing?.what === "grow" && <GrowLun lun={doing.row.lun} onClose={close} onDone={done} />}
 		{doing?.what === "remove" && <RemoveLun lun={doing.row.lun} shown={doing.row.shown} onClose={close} onDone={done} />}

@@ -5,7 +5,7 @@ import { type Schema, ask, client } from "../api/client";
 import { useLive, useTop } from "../api/lists";
 import { type Loaded, useLoaded } from "../api/use";
 import { useEvents } from "../events";
-import { type Values, bytesText, most, rateText, sum, valueText } from "../format";
+import { type Values, bytesText, latencyText, most, rateText, sum, valueText } from "../format";
 import { href } from "../router";
 import { useMay } from "../session";
 import { Badge, Meter } from "../ui/controls";
@@ -64,18 +64,24 @@ function Capacity({ values: v }: { values: Values | undefined }) {
 	const stateUsed = v?.["state_used_bytes"] ?? null, stateSize = v?.["state_size_bytes"] ?? null;
 	const free = stateSize !== null && stateUsed !== null ? stateSize - stateUsed : null;
 	const part = (a: number | null, b: number | null) => a !== null && b ? a / b : null;
-	const percent = (p: number | null) => p === null ? "" : ` (${p > 0 && p < 0.01 ? "under 1" : Math.round(p * 100)} %)`;
+	const share = (a: number | null, b: number | null) => {
+		const p = part(a, b);
+		return p === null ? "unknown" : p > 0 && p < 0.01 ? "under 1 %" : `${Math.round(p * 100)} %`;
+	};
 	const overcommitted = size !== null && stateSize !== null && size > stateSize;
 	return <Panel title="Capacity" testid="capacity">
 		<dl class="capacity">
-			<div><dt>Used by LUNs</dt><dd data-testid="capacity-used">{bytesText(used)}{percent(part(used, size))}</dd></div>
+			<div><dt>Used by LUNs</dt><dd data-testid="capacity-used">{bytesText(used)}</dd></div>
 			<div><dt>Provisioned</dt><dd data-testid="capacity-provisioned">{bytesText(size)}</dd></div>
-			<div><dt>Free on disk</dt><dd data-testid="capacity-free">{bytesText(free)}{percent(part(free, stateSize))}</dd></div>
+			<div><dt>Free on disk</dt><dd data-testid="capacity-free">{bytesText(free)}</dd></div>
 		</dl>
-		<Meter part={part(used, size)} label={`Used of what is provisioned${percent(part(used, size)) || ": unknown"}`} />
-		<Meter part={part(stateUsed, stateSize)} label={`Disk of the state directory in use${percent(part(stateUsed, stateSize)) || ": unknown"}`} />
-		<p class="dim">The upper bar: used of what is provisioned. The lower bar: the daemon’s own disk, {bytesText(stateUsed)} of{" "}
-			{bytesText(stateSize)}.{overcommitted && " More is provisioned than the disk holds: thin LUNs share it, so watch the free space."}</p>
+		<div class="bars">
+			<span>Used of provisioned</span><Meter part={part(used, size)} label="Used of provisioned" /><span>{share(used, size)}</span>
+			<span>The daemon’s disk in use</span><Meter part={part(stateUsed, stateSize)} label="The daemon’s disk in use" />
+			<span>{share(stateUsed, stateSize)}</span>
+		</div>
+		{overcommitted && <p class="dim">More is provisioned than the disk of the state directory ({bytesText(stateSize)}) holds. That is usual for thin
+			LUNs; watch the free space.</p>}
 	</Panel>;
 }
 
@@ -88,7 +94,7 @@ const BUSY_COLUMNS: Column<Row>[] = [
 	{ key: "bytes", title: "Throughput", numeric: true,
 		cell: (row) => rateText(row.values as Values, "read_bytes_per_s", "write_bytes_per_s", "bytes/s") },
 	{ key: "p99", title: "Latency, 99 %", numeric: true,
-		cell: (row) => valueText(most(row.values["read_latency_p99"], row.values["write_latency_p99"]), "seconds") },
+		cell: (row) => latencyText(row.values as Values) },
 	{ key: "spark", title: "5 minutes", cell: (row) => <Sparkline object={row.object} metric="read_iops" label="Reads a second" /> },
 ];
 
@@ -137,7 +143,7 @@ export function OverviewPage() {
 		{any.data === false && <FirstSteps />}
 		<Totals object={host} values={values} />
 		<Capacity values={values} />
-		<div class="columns"><Busiest /><Recent /></div>
+		<div class="columns busy"><Busiest /><Recent /></div>
 	</>;
 }
 

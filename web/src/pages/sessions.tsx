@@ -38,7 +38,7 @@ function columns(values: Map<string, Values>, may: May, short: boolean, onEnd: (
 		{ key: "initiator", title: "Initiator", sort: (row) => row.initiator ?? "", cell: (row) => <code>{row.initiator}</code> },
 		!short && { key: "target", title: "Target", sort: (row) => row.target ?? "", cell: (row) => row.discovery || !row.target
 			? <span class="dim">discovery</span> : <a href={href("targets", row.target)}>{row.target}</a> },
-		{ key: "address", title: "Address", sort: (row) => row.address ?? "", cell: (row) => row.address },
+		{ key: "address", title: "Address", sort: (row) => row.address ?? "", cell: (row) => <span class="nowrap">{row.address}</span> },
 		{ key: "chap", title: "CHAP", sort: (row) => row.authenticated ? "yes" : "no", cell: (row) => row.authenticated ? "proved" : "none" },
 		{ key: "digests", title: "Digests", sort: digests, cell: digests },
 		{ key: "since", title: "Since", sort: (row) => row.since ?? "", cell: (row) => <time dateTime={row.since} title={timeFull(row.since)}>{agoText(row.since)}</time> },

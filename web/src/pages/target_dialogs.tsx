@@ -80,7 +80,10 @@ export function CreateTarget({ onClose, onDone }: { onClose(): void; onDone(): v
 	const [draft, setDraft] = useState<Draft>({ name: "", alias: "", chap: null, mutual: null, access: "list", initiators: "", addresses: "", luns: [] });
 	const [tried, setTried] = useState(false);
 	const action = useAction();
-	const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
+	const set = (part: Partial<Draft>) => {
+		setDraft({ ...draft, ...part });
+		action.clear();
+	};
 	const name = draft.name.includes(".") && /^(iqn|eui|naa)\./.test(draft.name) ? draft.name : draft.name ? prefix + draft.name : "";
 	const at = (pointer: string) => below(action.problem, pointer);
 	const taken = action.problem?.problem.status === 412;
