@@ -58,10 +58,16 @@ static double mean(const struct difference *d, int histogram)
 	return d->count[histogram] ? (double)sum_ns / NS / (double)d->count[histogram] : NAN;
 }
 
+/* Reactors are read one after another: what moved from one to another meanwhile may be missing twice. */
+static double level(uint64_t value)
+{
+	return value <= INT64_MAX ? (double)value : 0;
+}
+
 static double value_of(const struct metric_row *row, const struct difference *d)
 {
 	if (row->how == HOW_LEVEL)
-		return (double)(int64_t)d->now->value[row->source];
+		return level(d->now->value[row->source]);
 	if (!d->before)
 		return NAN;
 	switch (row->how) {

@@ -72,12 +72,14 @@ static void look(struct scene *s, pid_t pid, uint64_t now_ns)
 	host_look(&s->probe, s->proc, pid, now_ns, &s->sample);
 }
 
+/* busy: the sum of user, nice, system, irq, softirq and steal; guest is part of user */
 static void write_machine(const struct scene *s, unsigned busy_ticks, unsigned idle_ticks)
 {
 	char text[256];
+	unsigned n = busy_ticks / 6;
 
-	/* two ticks each for nice, system, irq, softirq and steal; guest is part of user */
-	snprintf(text, sizeof text, "cpu  %u 2 2 %u 9 2 2 2 5 0\ncpu0 1 2 3 4 5 6 7 8 0 0\nintr 1 2 3\n", busy_ticks - 10, idle_ticks);
+	snprintf(text, sizeof text, "cpu  %u %u %u %u %u %u %u %u 5 0\ncpu0 1 2 3 4 5 6 7 8 0 0\nintr 1 2 3\n", busy_ticks - 5 * n, n,
+		 n, idle_ticks, idle_ticks, n, n, n);
 	write_proc(s, "stat", text);
 }
 

@@ -490,12 +490,14 @@ static void the_heat_of_ten_seconds_is_a_row_and_nothing_is_made_up(void **state
 		sample(s);
 		for (int io = 0; io < 20; io++)
 			stats_latency(slot, STATS_WRITE_LATENCY, 5000);
+		stats_latency(slot, STATS_READ_LATENCY, 1000);
 	}
 	monitor_free(s->monitor);
 	s->monitor = NULL;
 	rows = last_batch(HISTORY_HEAT, OBJECT_LUN, "vol1");
 	assert_int_equal(rows->time_s[rows->count - 1], START_S + 20);
 	assert_true(rows->value[(rows->count - 1) * rows->width + HEAT_BUCKETS + 1] == 20);
+	assert_true(rows->value[(rows->count - 1) * rows->width + 0] == 1);
 	assert_true(rows->value[(rows->count - 1) * rows->width + 1] == 0);
 	for (size_t i = 0; i < kept.count; i++)
 		assert_true(kept.batch[i]->table == HISTORY_METRICS || kept.batch[i]->time_s[0] >= START_S + 10);

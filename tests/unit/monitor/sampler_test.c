@@ -212,6 +212,15 @@ static void a_level_may_fall(void **state)
 	assert_true(value(s, METRIC_read_iops) == 4);
 }
 
+static void a_level_is_never_negative(void **state)
+{
+	struct scene *s = *state;
+
+	s->counters.value[STAT_queue_depth] = (uint64_t)-1;
+	take(s, START);
+	assert_true(value(s, METRIC_queue_depth) == 0);
+}
+
 /* A host's counters when a worker is not seen for a second, or is seen later than the others: all that the worker ever did
  * comes back at once. */
 static void what_a_worker_did_before_it_was_seen_is_no_spike(void **state)
@@ -315,6 +324,7 @@ int main(void)
 		TEST(a_counter_that_fell_makes_the_second_unknown_and_the_next_is_known_again),
 		TEST(a_bucket_that_fell_makes_the_second_unknown),
 		TEST(a_level_may_fall),
+		TEST(a_level_is_never_negative),
 		TEST(what_a_worker_did_before_it_was_seen_is_no_spike),
 		TEST(some_missed_seconds_are_averaged_and_more_are_a_gap),
 		TEST(a_gap_alone_is_no_activity),
