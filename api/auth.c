@@ -27,7 +27,7 @@ void auth_fini(struct auth *auth)
 	memset(auth, 0, sizeof *auth);
 }
 
-static void hash_of(const char *text, uint8_t ret_hash[SHA256_DIGEST_SIZE])
+void auth_hash(const char *text, uint8_t ret_hash[SHA256_DIGEST_SIZE])
 {
 	struct sha256_ctx ctx;
 
@@ -93,7 +93,7 @@ static struct auth_failures *failures_of(struct auth *auth, const char *peer)
 	return &auth->failures[hash_text(peer) % AUTH_ADDRESSES_MAX];
 }
 
-static enum auth_result failed(struct auth *auth, const char *peer, uint64_t now_ns)
+enum auth_result auth_failed(struct auth *auth, const char *peer, uint64_t now_ns)
 {
 	struct auth_failures *f = failures_of(auth, peer);
 
@@ -105,28 +105,41 @@ static enum auth_result failed(struct auth *auth, const char *peer, uint64_t now
 	return ++f->count > AUTH_FAILURES_MAX ? AUTH_LIMITED : AUTH_REFUSED;
 }
 
+const struct auth_token *auth_find(const struct auth *auth, const uint8_t hash[SHA256_DIGEST_SIZE], uint64_t wall_ms)
+{
+	const struct auth_token *found = NULL;
+
+	for (unsigned i = 0; i < auth->token_count; i++) {
+		const struct auth_token *t = &auth->tokens[i];
+
+		if (memeql_sec(t->hash, hash, sizeof t->hash))
+			found = t;
+	}
+	return found && found->expires_ms && found->expires_ms <= wall_ms ? NULL : found;
+}
+
+enum auth_result auth_check_text(struct auth *auth, const char *text, const char *peer, uint64_t now_ns, uint64_t wall_ms,
+				 const struct auth_token **ret_token)
+{
+	const struct auth_token *found;
+	uint8_t hash[SHA256_DIGEST_SIZE];
+
+	auth_hash(strlen(text) < AUTH_TOKEN_TEXT ? text : "", hash);
+	found = auth_find(auth, hash, wall_ms);
+	if (!found)
+		return auth_failed(auth, peer, now_ns);
+	*ret_token = found;
+	return AUTH_OK;
+}
+
 enum auth_result auth_check(struct auth *auth, const char *authorization, const char *peer, uint64_t now_ns,
 			    uint64_t wall_ms, const struct auth_token **ret_token)
 {
-	const struct auth_token *found = NULL;
-	uint8_t hash[SHA256_DIGEST_SIZE];
 	const char *text = "";
 
 	if (authorization && strncasecmp(authorization, "Bearer ", 7) == 0)
 		text = authorization + 7 + strspn(authorization + 7, " ");
-	if (strlen(text) >= AUTH_TOKEN_TEXT)
-		text = "";
-	hash_of(text, hash);
-	for (unsigned i = 0; i < auth->token_count; i++) {
-		const struct auth_token *t = &auth->tokens[i];
-
-		if (memeql_sec(t->hash, hash, sizeof hash))
-			found = t;
-	}
-	if (!found || (found->expires_ms && found->expires_ms <= wall_ms))
-		return failed(auth, peer, now_ns);
-	*ret_token = found;
-	return AUTH_OK;
+	return auth_check_text(auth, text, peer, now_ns, wall_ms, ret_token);
 }
 
 json_t *auth_token_entry(const char *text, enum access access, uint64_t expires_ms, uint64_t now_ms)
@@ -134,7 +147,7 @@ json_t *auth_token_entry(const char *text, enum access access, uint64_t expires_
 	uint8_t hash[SHA256_DIGEST_SIZE];
 	char hash_text[2 * SHA256_DIGEST_SIZE + 1];
 
-	hash_of(text, hash);
+	auth_hash(text, hash);
 	hex_encode(hash, sizeof hash, hash_text);
 	return json_pack("{s:s, s:s, s:I, s:I}", "sha256", hash_text, "role", access_name(access), "created_ms",
 			 (json_int_t)now_ms, "expires_ms", (json_int_t)expires_ms);

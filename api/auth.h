@@ -50,6 +50,16 @@ int  auth_load(struct auth *auth, const json_t *tokens);
 enum auth_result auth_check(struct auth *auth, const char *authorization, const char *peer, uint64_t now_ns,
 			    uint64_t wall_ms, const struct auth_token **ret_token);
 
+/* The same for the text of a token alone, as a login gives it. */
+enum auth_result auth_check_text(struct auth *auth, const char *text, const char *peer, uint64_t now_ns, uint64_t wall_ms,
+				 const struct auth_token **ret_token);
+/* Counts a failed attempt in another way than by a bearer token: AUTH_REFUSED or AUTH_LIMITED. */
+enum auth_result auth_failed(struct auth *auth, const char *peer, uint64_t now_ns);
+/* The token of that SHA-256 if it is there and not over, else NULL; borrowed until the next auth_load. Always takes the
+ * same time. */
+const struct auth_token *auth_find(const struct auth *auth, const uint8_t hash[32], uint64_t wall_ms);
+void auth_hash(const char *text, uint8_t ret_hash[32]);
+
 /* A new token in text and its entry for the secrets document (new reference); NULL when the kernel has no random bytes. */
 json_t *auth_new_token(enum access access, uint64_t expires_ms, uint64_t now_ms, char ret_text[AUTH_TOKEN_TEXT]);
 /* The entry for a token known already (an import, a test). */

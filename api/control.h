@@ -34,6 +34,7 @@ struct control_options {
 	unsigned    worker_count, reactor_count;         /* as in BEGIN, which wins */
 	int         supervisor_fd;                       /* channel to the supervisor; non-blocking SOCK_SEQPACKET */
 	const char *tls_certificate_path, *tls_key_path; /* PEM; both or neither (NULL) */
+	const char *web_dir;                             /* of the dashboard (assets.h); NULL: the usual places */
 	bool        allow_insecure;                      /* HTTP without TLS off loopback all the same */
 };
 

@@ -9,13 +9,19 @@
 
 #include "clock.h"
 
+struct event_stream {
+	struct stream stream;
+	struct events *events;
+	struct list link;
+	uint64_t next_id;
+	size_t sent_bytes; /* of the event next_id */
+	bool beat;         /* a heartbeat is due */
+};
+
 static void wake_all(struct events *events)
 {
-	list_for_each_safe(pos, &events->streams) {
-		struct event_stream *stream = container_of(pos, struct event_stream, link);
-
-		stream->wake(stream);
-	}
+	list_for_each_safe(pos, &events->streams)
+		stream_wake(&container_of(pos, struct event_stream, link)->stream);
 }
 
 static void heartbeat(struct loop_timer *timer)
@@ -93,35 +99,8 @@ json_t *events_list(const struct events *events)
 	return list;
 }
 
-bool events_join(struct events *events, struct event_stream *stream, const char *last_event_id)
-{
-	if (events->stream_count >= EVENT_STREAMS_MAX)
-		return false;
-	stream->next_id = events->next_id;
-	stream->sent_bytes = 0;
-	stream->beat = true;
-	if (last_event_id[0] && last_event_id[strspn(last_event_id, "0123456789")] == '\0') {
-		uint64_t last = strtoull(last_event_id, NULL, 10);
-
-		if (last < events->next_id)
-			stream->next_id = last + 1;
-	}
-	list_append(&events->streams, &stream->link);
-	if (events->stream_count++ == 0)
-		loop_timer_start(events->loop, &events->heartbeat, EVENT_HEARTBEAT_MS);
-	return true;
-}
-
-void events_leave(struct events *events, struct event_stream *stream)
-{
-	if (list_empty(&stream->link))
-		return;
-	list_remove(&stream->link);
-	events->stream_count--;
-}
-
 /* What the stream missed is told once; an event that was overwritten half sent is ended first. */
-static size_t read_lost(struct events *events, struct event_stream *stream, char *buffer, size_t size)
+static size_t read_lost(const struct events *events, struct event_stream *stream, char *buffer, size_t size)
 {
 	int n = snprintf(buffer, size, "%sevent: lost\ndata: {\"first_id\":%" PRIu64 "}\n\n",
 			 stream->sent_bytes ? "\n\n" : "", events->first_id);
@@ -131,8 +110,10 @@ static size_t read_lost(struct events *events, struct event_stream *stream, char
 	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }
 
-size_t events_read(struct events *events, struct event_stream *stream, char *buffer, size_t size)
+static size_t read_events(struct stream *base, char *buffer, size_t size)
 {
+	struct event_stream *stream = container_of(base, struct event_stream, stream);
+	const struct events *events = stream->events;
 	const char *text;
 	size_t len;
 
@@ -156,4 +137,36 @@ size_t events_read(struct events *events, struct event_stream *stream, char *buf
 	stream->next_id++;
 	stream->sent_bytes = 0;
 	return len;
+}
+
+static void leave(struct stream *base)
+{
+	struct event_stream *stream = container_of(base, struct event_stream, stream);
+
+	list_remove(&stream->link);
+	stream->events->stream_count--;
+	free(stream);
+}
+
+struct stream *events_join(struct events *events, const char *last_event_id)
+{
+	struct event_stream *stream = events->stream_count < EVENT_STREAMS_MAX ? calloc(1, sizeof *stream) : NULL;
+
+	if (!stream)
+		return NULL;
+	stream->stream.read = read_events;
+	stream->stream.leave = leave;
+	stream->events = events;
+	stream->next_id = events->next_id;
+	stream->beat = true;
+	if (last_event_id[0] && last_event_id[strspn(last_event_id, "0123456789")] == '\0') {
+		uint64_t last = strtoull(last_event_id, NULL, 10);
+
+		if (last < events->next_id)
+			stream->next_id = last + 1;
+	}
+	list_append(&events->streams, &stream->link);
+	if (events->stream_count++ == 0)
+		loop_timer_start(events->loop, &events->heartbeat, EVENT_HEARTBEAT_MS);
+	return &stream->stream;
 }

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "api/loop.h"
+#include "api/stream.h"
 #include "list.h"
 
 #define EVENTS_KEPT        1024
@@ -37,14 +38,6 @@ struct events {
 	struct loop_timer heartbeat;
 };
 
-struct event_stream {
-	struct list link;
-	uint64_t next_id;
-	size_t sent_bytes;   /* of the event next_id */
-	bool beat;           /* a heartbeat is due */
-	void (*wake)(struct event_stream *stream); /* there is something to read */
-};
-
 void events_init(struct events *events, struct loop *loop);
 void events_fini(struct events *events);
 /* Strings of any content: they are escaped. */
@@ -53,10 +46,7 @@ void events_add(struct events *events, const char *kind, const char *object, con
 /* The kept events, newest last: new array. */
 json_t *events_list(const struct events *events);
 
-/* False: too many streams. last_event_id: "" or the header's value. */
-bool events_join(struct events *events, struct event_stream *stream, const char *last_event_id);
-void events_leave(struct events *events, struct event_stream *stream);
-/* The next bytes for the stream; 0: nothing now, wake() comes. */
-size_t events_read(struct events *events, struct event_stream *stream, char *buffer, size_t size);
+/* A new stream; last_event_id: "" or the header's value. NULL: EVENT_STREAMS_MAX are there, or no memory. */
+struct stream *events_join(struct events *events, const char *last_event_id);
 
 #endif

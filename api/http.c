@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "api/events.h"
 #include "api/request.h"
 #include "api/service.h"
+#include "api/stream.h"
 #include "clock.h"
 #include "log.h"
 
@@ -54,8 +54,7 @@ struct exchange {
 	struct MHD_Connection *connection;
 	struct request *rq;
 	char *target;
-	bool begun, ran, suspended, streaming;
-	struct event_stream stream;
+	bool begun, ran, suspended;
 };
 
 static struct peer *peer_of(struct MHD_Connection *connection)
@@ -102,20 +101,21 @@ static void on_answered(struct request *rq)
 	resume(rq->owner);
 }
 
-static void stream_wake(struct event_stream *stream)
+static void on_stream(void *reader)
 {
-	resume(container_of(stream, struct exchange, stream));
+	resume(reader);
 }
 
-static ssize_t stream_read(void *arg, uint64_t position, char *buffer, size_t size)
+static ssize_t read_stream(void *arg, uint64_t position, char *buffer, size_t size)
 {
 	struct exchange *x = arg;
+	struct stream *stream = x->rq->answer.stream;
 	size_t n;
 
 	(void)position;
 	if (x->http->stopping)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	n = events_read(&x->http->service->events, &x->stream, buffer, size);
+	n = stream->read(stream, buffer, size);
 	if (n == 0) {
 		x->suspended = true;
 		MHD_suspend_connection(x->connection);
@@ -139,9 +139,16 @@ static void add_headers(struct MHD_Response *response, const struct request *rq)
 	add_header(response, "Location", a->location);
 	add_header(response, "Allow", a->allow);
 	add_header(response, "Cache-Control", a->cache_control);
+	add_header(response, "Content-Disposition", a->disposition);
+	add_header(response, "Content-Encoding", a->content_encoding);
+	add_header(response, "Vary", a->vary);
+	add_header(response, "Set-Cookie", a->set_cookie);
 	add_header(response, "X-Request-Id", rq->id);
 	add_header(response, "X-Content-Type-Options", "nosniff");
-	add_header(response, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+	add_header(response, "Referrer-Policy", "no-referrer");
+	add_header(response, "Cross-Origin-Opener-Policy", "same-origin");
+	add_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+	add_header(response, "Content-Security-Policy", a->policy ? a->policy : "default-src 'none'; style-src 'unsafe-inline'");
 	if (a->authenticate)
 		add_header(response, "WWW-Authenticate", "Bearer");
 	if (a->retry_after_s) {
@@ -156,11 +163,9 @@ static struct MHD_Response *make_response(struct exchange *x)
 	struct MHD_Response *response;
 
 	if (a->stream) {
-		x->streaming = events_join(&x->http->service->events, &x->stream, x->rq->last_event_id);
-		if (x->streaming)
-			return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, stream_read, x, NULL);
-		a->status = 503;
-		a->content_type = "text/plain";
+		a->stream->wake = on_stream;
+		a->stream->reader = x;
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, x, NULL);
 	}
 	if (!a->body)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -199,8 +204,6 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
 	x->connection = connection;
 	x->target = strdup(uri);
 	x->rq = request_new(x->http->service, peer);
-	x->stream.wake = stream_wake;
-	list_init(&x->stream.link);
 	list_append(&x->http->exchanges, &x->link);
 	if (x->rq) {
 		x->rq->owner = x;
@@ -261,8 +264,6 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **cl
 	peer_owes(connection, true);
 	if (!x)
 		return;
-	if (x->streaming)
-		events_leave(&x->http->service->events, &x->stream);
 	list_remove(&x->link);
 	request_free(x->rq);
 	free(x->target);
@@ -432,7 +433,7 @@ void http_free(struct http *http)
 	list_for_each_safe(pos, &http->exchanges) {
 		struct exchange *x = container_of(pos, struct exchange, link);
 
-		if (x->suspended && !x->streaming && !request_answered(x->rq))
+		if (x->suspended && !request_answered(x->rq))
 			answer_error(x->rq, 503, "stopping", "The daemon is stopping.");
 		resume(x);
 	}

@@ -36,23 +36,3 @@ void get_live(struct request *rq)
 {
 	answer_error(rq, 503, "not-ready-yet", "This is not there yet.");
 }
-
-void get_login(struct request *rq)
-{
-	answer_error(rq, 503, "not-ready-yet", "This is not there yet.");
-}
-
-void post_login(struct request *rq)
-{
-	answer_error(rq, 503, "not-ready-yet", "This is not there yet.");
-}
-
-void delete_login(struct request *rq)
-{
-	answer_error(rq, 503, "not-ready-yet", "This is not there yet.");
-}
-
-void get_asset(struct request *rq)
-{
-	answer_error(rq, 503, "not-ready-yet", "This is not there yet.");
-}

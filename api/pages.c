@@ -1,4 +1,4 @@
-/* Small fixed answers: the page for people, probes, version, capabilities, the contract, the event stream. */
+/* Small fixed answers: the page for people without the dashboard, probes, version, capabilities, the contract, the event stream. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #define TEXT "text/plain; charset=utf-8"
 
 /* Anyone may see it: it says whether all is well, not what is wrong. */
-void get_front_page(struct request *rq)
+static void answer_plain_page(struct request *rq)
 {
 	static const char *const sentences[] = { "Everything is served.", "Served, with warnings.", "Something is wrong." };
 	enum health health;
@@ -28,10 +28,22 @@ void get_front_page(struct request *rq)
 		     "</style></head><body><h1>Lunette %s</h1><p>%s</p>"
 		     "<p>The REST service is at <code>/api/v1</code>; its contract is "
 		     "<a href=\"/openapi.yaml\">openapi.yaml</a>. "
-		     "<code>lunette status</code> tells more.</p></body></html>\n",
+		     "<code>lunette status</code> tells more.</p>"
+		     "<p>The dashboard is not installed: <code>make web</code> builds it; then start lunetted again, or name its "
+		     "directory with <code>--web DIR</code>.</p></body></html>\n",
 		     LUNETTE_VERSION, sentences[health]) < 0)
 		text = NULL;
 	answer_text(rq, 200, "text/html; charset=utf-8", text);
+}
+
+void get_front_page(struct request *rq)
+{
+	const struct asset *index = assets_find(&rq->service->assets, "index.html");
+
+	if (index)
+		answer_asset(rq, index);
+	else
+		answer_plain_page(rq);
 }
 
 void get_livez(struct request *rq)
@@ -81,5 +93,5 @@ void get_events(struct request *rq)
 	if (rq->service->events.stream_count >= EVENT_STREAMS_MAX)
 		answer_error(rq, 503, "too-many-streams", "There are %d event streams already.", EVENT_STREAMS_MAX);
 	else
-		answer_stream(rq);
+		answer_stream(rq, events_join(&rq->service->events, rq->last_event_id));
 }

@@ -14,12 +14,9 @@
 #include "clock.h"
 #include "log.h"
 
+#define REAL_DIGITS  15 /* what a double holds for sure: 0.1 stays 0.1 */
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     1000
-
-/* Query parameters that any route knows; another one is a typing error that must not turn a dry run into a change. */
-static const char *const known_queries[] = { "dry_run", "limit", "cursor", "force", "lun", "target", "kind", "object",
-					     "actor", "prune" };
 
 struct request *request_new(struct service *service, const char *peer)
 {
@@ -43,6 +40,8 @@ void request_free(struct request *rq)
 	json_decref(rq->json);
 	free(rq->body);
 	free(rq->answer.body);
+	if (rq->answer.stream)
+		rq->answer.stream->leave(rq->answer.stream);
 	free(rq);
 }
 
@@ -66,17 +65,22 @@ static void answered(struct request *rq, int status)
 		rq->on_answered(rq);
 }
 
-void answer_text(struct request *rq, int status, const char *content_type, char *text)
+void answer_bytes(struct request *rq, int status, const char *content_type, void *bytes, size_t len_bytes)
 {
-	if (!text) {
+	if (!bytes) {
 		answer_nothing(rq, 500);
 		return;
 	}
 	free(rq->answer.body);
-	rq->answer.body = text;
-	rq->answer.len_bytes = strlen(text);
+	rq->answer.body = bytes;
+	rq->answer.len_bytes = len_bytes;
 	rq->answer.content_type = content_type;
 	answered(rq, status);
+}
+
+void answer_text(struct request *rq, int status, const char *content_type, char *text)
+{
+	answer_bytes(rq, status, content_type, text, text ? strlen(text) : 0);
 }
 
 void answer_nothing(struct request *rq, int status)
@@ -84,16 +88,20 @@ void answer_nothing(struct request *rq, int status)
 	answered(rq, status);
 }
 
-void answer_stream(struct request *rq)
+void answer_stream(struct request *rq, struct stream *stream)
 {
-	rq->answer.stream = true;
+	if (!stream) {
+		answer_error(rq, 503, "out-of-memory", "There is no memory for this request now.");
+		return;
+	}
+	rq->answer.stream = stream;
 	rq->answer.content_type = "text/event-stream";
 	answered(rq, 200);
 }
 
 static void answer_json_as(struct request *rq, int status, const char *content_type, json_t *body)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
 
 	json_decref(body);
 	answer_text(rq, status, content_type, text);
@@ -119,7 +127,7 @@ static const char *status_title(int status)
 		const char *title;
 	} titles[] = {
 		{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" },
-		{ 405, "Method Not Allowed" }, { 409, "Conflict" }, { 412, "Precondition Failed" },
+		{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" }, { 409, "Conflict" }, { 412, "Precondition Failed" },
 		{ 413, "Content Too Large" }, { 415, "Unsupported Media Type" }, { 422, "Unprocessable Content" },
 		{ 428, "Precondition Required" }, { 429, "Too Many Requests" }, { 503, "Service Unavailable" },
 		{ 507, "Insufficient Storage" },
@@ -179,37 +187,71 @@ static void refuse(struct request *rq, const struct problem *problem)
 	answer_problem(rq, problem);
 }
 
-static bool authenticate(struct request *rq, const char *authorization)
+static bool refuse_identity(struct request *rq, enum auth_result result)
 {
-	const struct auth_token *token;
-
-	switch (auth_check(&rq->service->auth, authorization, rq->peer, clock_now_ns(), clock_wall_ms(), &token)) {
-	case AUTH_OK:
-		snprintf(rq->actor, sizeof rq->actor, "%s", token->name);
-		rq->access = token->access;
-		return true;
-	case AUTH_LIMITED:
+	if (result == AUTH_LIMITED) {
 		log_limited(LOG_WARNING, "too many refused requests peer=%s", rq->peer);
 		rq->answer.retry_after_s = AUTH_WINDOW_S;
 		answer_error(rq, 429, "too-many-requests", "Too many requests with a wrong token from this address.");
-		return false;
-	case AUTH_REFUSED:
-		break;
+	} else {
+		log_limited(LOG_NOTICE, "request refused, no valid token peer=%s", rq->peer);
+		answer_error(rq, 401, "unauthorized", "A valid bearer token is needed.");
 	}
-	log_limited(LOG_NOTICE, "request refused, no valid token peer=%s", rq->peer);
-	answer_error(rq, 401, "unauthorized", "A valid bearer token is needed.");
 	return false;
+}
+
+/* A change that only a cookie speaks for: a page elsewhere could have sent a form here. */
+static bool check_origin(struct request *rq, const struct request_headers *h)
+{
+	size_t len = h->content_type ? strcspn(h->content_type, "; \t") : 0;
+
+	if (!session_same_origin(h->sec_fetch_site, h->origin, h->host)) {
+		log_limited(LOG_WARNING, "a change from another site refused origin=%s peer=%s", log_quoted(h->origin), rq->peer);
+		answer_error(rq, 403, "cross-site", "A change with a cookie must come from a page of this daemon.");
+		return false;
+	}
+	if (rq->route && rq->route->request[0] && (len < 5 || strncasecmp(h->content_type + len - 4, "json", 4) != 0)) {
+		answer_error(rq, 415, "unsupported-media-type", "Send application/json.");
+		return false;
+	}
+	return true;
+}
+
+bool request_identify(struct request *rq, enum auth_result result, const struct auth_token *token)
+{
+	if (result != AUTH_OK)
+		return refuse_identity(rq, result);
+	snprintf(rq->actor, sizeof rq->actor, "%s", token->name);
+	rq->access = token->access;
+	return true;
+}
+
+/* A bearer token wins over a cookie. */
+static bool authenticate(struct request *rq, int method, const struct request_headers *h)
+{
+	struct service *s = rq->service;
+	const struct auth_token *token = NULL;
+	uint64_t now_ns = clock_now_ns(), wall_ms = clock_wall_ms();
+	enum auth_result result;
+
+	if (h->authorization || !rq->session[0]) {
+		result = auth_check(&s->auth, h->authorization, rq->peer, now_ns, wall_ms, &token);
+		return request_identify(rq, result, token);
+	}
+	token = session_token(&s->sessions, &s->auth, rq->session, now_ns, wall_ms, NULL);
+	result = token ? AUTH_OK : auth_failed(&s->auth, rq->peer, now_ns);
+	if (!request_identify(rq, result, token))
+		return false;
+	rq->by_session = true;
+	return method == HTTP_GET || check_origin(rq, h);
 }
 
 static bool check_queries(struct request *rq)
 {
 	for (unsigned i = 0; i < rq->uri.query_count; i++) {
-		bool known = false;
-
-		for (size_t k = 0; k < sizeof known_queries / sizeof known_queries[0]; k++)
-			known |= strcmp(rq->uri.query[i].name, known_queries[k]) == 0;
-		if (!known) {
-			answer_error(rq, 400, "unknown-parameter", "There is no query parameter of that name.");
+		if (!route_has_query(rq->route, rq->uri.query[i].name)) {
+			answer_error(rq, 400, "unknown-parameter", "This resource has no query parameter of that name%s%s.",
+				     rq->route->queries[0] ? "; it knows: " : "", rq->route->queries);
 			return false;
 		}
 	}
@@ -253,12 +295,12 @@ static bool check_body(struct request *rq, const struct request_headers *h)
 	return true;
 }
 
-static bool find_route(struct request *rq, int method, const char *authorization)
+static bool find_route(struct request *rq, int method, const struct request_headers *headers)
 {
 	unsigned allow;
 
 	rq->route = route_find(method, &rq->uri, &rq->params, &allow);
-	if (method >= 0 && (!rq->route || rq->route->access > ACCESS_ANYONE) && !authenticate(rq, authorization))
+	if (method >= 0 && (!rq->route || rq->route->access > ACCESS_ANYONE) && !authenticate(rq, method, headers))
 		return false;
 	if (rq->route && rq->access < rq->route->access) {
 		answer_error(rq, 403, "forbidden", "This needs the role %s; the token has the role %s.",
@@ -290,8 +332,11 @@ bool request_begin(struct request *rq, const char *method, const char *target, c
 	copy_header(rq->if_match, sizeof rq->if_match, headers->if_match);
 	copy_header(rq->if_none_match, sizeof rq->if_none_match, headers->if_none_match);
 	copy_header(rq->last_event_id, sizeof rq->last_event_id, headers->last_event_id);
+	copy_header(rq->accept_encoding, sizeof rq->accept_encoding, headers->accept_encoding);
 	copy_header(rq->accept, sizeof rq->accept, headers->accept);
 	rq->has_if_match = headers->if_match != NULL;
+	if (!session_of_cookie(headers->cookie, rq->session))
+		rq->session[0] = '\0';
 	if (target_uri_decode(target, &rq->uri, &problem) && m >= 0) {
 		refuse(rq, &problem);
 		return false;
@@ -301,7 +346,10 @@ bool request_begin(struct request *rq, const char *method, const char *target, c
 		answer_error(rq, 400, "invalid-length", "Send Content-Length or Transfer-Encoding, not both.");
 		return false;
 	}
-	if (!find_route(rq, m, headers->authorization) || !check_queries(rq) || !check_body(rq, headers))
+	if (!find_route(rq, m, headers) || !check_queries(rq) || !check_body(rq, headers))
+		return false;
+	/* a page elsewhere must not log its visitor in either; what is no browser says nothing of where it comes from */
+	if (m == HTTP_POST && (headers->origin || headers->sec_fetch_site) && !rq->by_session && !check_origin(rq, headers))
 		return false;
 	dry_run = request_query_flag(rq, "dry_run");
 	rq->dry_run = dry_run > 0;
@@ -371,15 +419,20 @@ int request_query_flag(struct request *rq, const char *name)
 void etag_of(const json_t *value, char ret_etag[80])
 {
 	char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+	etag_of_bytes(text, text ? strlen(text) : 0, ret_etag);
+	free(text);
+}
+
+void etag_of_bytes(const void *bytes, size_t len_bytes, char ret_etag[80])
+{
 	uint8_t hash[SHA256_DIGEST_SIZE];
 	struct sha256_ctx ctx;
 	char *out = ret_etag;
 
 	sha256_init(&ctx);
-	if (text)
-		sha256_update(&ctx, strlen(text), (const uint8_t *)text);
+	sha256_update(&ctx, len_bytes, bytes);
 	sha256_digest(&ctx, sizeof hash, hash);
-	free(text);
 	*out++ = '"';
 	for (unsigned i = 0; i < 12; i++)
 		out += sprintf(out, "%02x", hash[i]);

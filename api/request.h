@@ -15,7 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/auth.h"
 #include "api/route.h"
+#include "api/session.h"
+#include "api/stream.h"
 #include "api/target_uri.h"
 #include "list.h"
 #include "problem.h"
@@ -35,6 +38,11 @@
 	HEADER(if_none_match, "If-None-Match")     \
 	HEADER(last_event_id, "Last-Event-ID")     \
 	HEADER(accept, "Accept")                   \
+	HEADER(accept_encoding, "Accept-Encoding") \
+	HEADER(cookie, "Cookie")                   \
+	HEADER(host, "Host")                       \
+	HEADER(origin, "Origin")                   \
+	HEADER(sec_fetch_site, "Sec-Fetch-Site")   \
 	HEADER(request_id, "X-Request-Id")
 
 struct request_headers {
@@ -51,10 +59,13 @@ struct answer {
 	char etag[80];           /* with its quotes; "" when none */
 	char location[400];
 	char allow[64];
-	char cache_control[32];
+	char cache_control[40];
+	char disposition[96], set_cookie[192];
+	const char *content_encoding, *vary; /* static; NULL: none */
+	const char *policy;      /* Content-Security-Policy, static; NULL: nothing but inline styles */
 	unsigned retry_after_s;
 	bool authenticate;       /* WWW-Authenticate: Bearer */
-	bool stream;             /* the body is an event stream (events.h) */
+	struct stream *stream;   /* the body, owned; NULL: body */
 };
 
 struct service;
@@ -68,8 +79,10 @@ struct request {
 	char actor[REQUEST_ACTOR_MAX]; /* the token's name; "" when nobody */
 	char peer[REQUEST_PEER_MAX];   /* numeric address without port, for limits, audit and logs */
 	enum access access;            /* what the token may */
+	char session[SESSION_TEXT];    /* the cookie that it came with, if it is one of ours; "" */
+	bool by_session;               /* it is by this cookie that it may do what it may */
 	char if_match[128], if_none_match[128], last_event_id[32];
-	char accept[512];              /* "": absent, or too long to be looked at */
+	char accept[512], accept_encoding[128]; /* "": absent, or too long to be looked at */
 	bool has_if_match;
 	bool dry_run;                  /* ?dry_run=true */
 	char *body;
@@ -101,18 +114,22 @@ bool request_answered(const struct request *rq);
 /* The n-th {parameter} of the route's path, decoded. */
 const char *request_param(const struct request *rq, unsigned n);
 const char *request_query(const struct request *rq, const char *name);
+/* Who it is, from a check of credentials; false: answered 401 or 429. */
+bool request_identify(struct request *rq, enum auth_result result, const struct auth_token *token);
 /* A query parameter "true" or "false", else answers 400 and returns -1; 0 when absent. */
 int request_query_flag(struct request *rq, const char *name);
 
 /* All take over `body`. etag may be NULL or "". */
 void answer_json(struct request *rq, int status, json_t *body, const char *etag);
 void answer_text(struct request *rq, int status, const char *content_type, char *text);
+/* bytes: malloc'ed, taken over; NULL: 500. */
+void answer_bytes(struct request *rq, int status, const char *content_type, void *bytes, size_t len_bytes);
 void answer_nothing(struct request *rq, int status);
 void answer_problem(struct request *rq, const struct problem *problem);
 void answer_error(struct request *rq, int status, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* An event stream that events.c feeds. */
-void answer_stream(struct request *rq);
+/* Server-sent events; takes over the stream. NULL: 503. */
+void answer_stream(struct request *rq, struct stream *stream);
 
 /* Answers 412 or 428 as If-Match demands and returns false; exists: the resource is there, with that etag. */
 bool request_precondition(const struct request *rq, bool exists, const char *etag, struct problem *problem);
@@ -120,6 +137,7 @@ bool request_precondition(const struct request *rq, bool exists, const char *eta
 bool etag_listed(const char *text, const char *etag);
 /* A strong entity tag, with quotes, of a JSON value: the same value always has the same tag. */
 void etag_of(const json_t *value, char ret_etag[80]);
+void etag_of_bytes(const void *bytes, size_t len_bytes, char ret_etag[80]);
 
 /* One page of `items` (an array of objects, borrowed, sorted by `key`), by ?limit and ?cursor: {"items": [...], "next_cursor":
  * "..."}; a new reference. NULL: answered 400. `unreachable`: taken, may be NULL. */

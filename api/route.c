@@ -8,8 +8,8 @@
 #include "cluster/config.h"
 
 static const struct route routes[] = {
-#define ROUTE(method, path, access, handler, kind, request, response, summary) \
-	{ HTTP_##method, path, ACCESS_##access, handler, kind, request, response, summary },
+#define ROUTE(method, path, access, handler, kind, request, response, queries, summary) \
+	{ HTTP_##method, path, ACCESS_##access, handler, kind, request, response, queries, summary },
 #include "api/routes.def"
 #undef ROUTE
 };
@@ -109,6 +109,16 @@ const struct route *route_find(int method, const struct target_uri *uri, struct 
 		}
 	}
 	return found;
+}
+
+bool route_has_query(const struct route *route, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = route->queries; *at; at += strcspn(at, " "), at += *at == ' ')
+		if (strcspn(at, " ") == len && memcmp(at, name, len) == 0)
+			return true;
+	return false;
 }
 
 void control_print_routes(FILE *out)

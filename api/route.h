@@ -28,6 +28,7 @@ struct route {
 	void (*handler)(struct request *rq); /* answers now or later, exactly once */
 	int kind;                            /* enum config_kind for the resource_ handlers; NO_KIND */
 	const char *request, *response;      /* schema names in the contract; "": no body */
+	const char *queries;                 /* query parameters that it knows, joined by spaces */
 	const char *summary;
 };
 
@@ -42,6 +43,8 @@ const struct route *route_table(size_t *ret_count);
  * method that the path has; 0: no such path. */
 const struct route *route_find(int method, const struct target_uri *uri, struct route_params *ret_params,
 			       unsigned *ret_allow);
+
+bool route_has_query(const struct route *route, const char *name);
 
 /* -1: not one of ours. HEAD is GET: the server leaves the body out. */
 int http_method_parse(const char *name);

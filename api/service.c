@@ -256,6 +256,8 @@ int service_load(struct service *s, struct err *err)
 	char root[512];
 	int error = audit_open(&s->audit, s->options->state_dir, err);
 
+	if (!error)
+		error = assets_load(&s->assets, s->options->web_dir, err);
 	if (error)
 		return error;
 	snprintf(root, sizeof root, "%s/documents", s->options->state_dir);
@@ -280,6 +282,7 @@ void service_fini(struct service *s)
 	events_fini(&s->events);
 	audit_close(&s->audit);
 	auth_fini(&s->auth);
+	assets_free(&s->assets);
 	if (s->docs)
 		docstore_close(s->docs);
 	json_decref(s->config);

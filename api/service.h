@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/assets.h"
 #include "api/audit.h"
 #include "api/auth.h"
 #include "api/control.h"
@@ -20,6 +21,7 @@
 #include "api/operations.h"
 #include "api/portals.h"
 #include "api/request.h"
+#include "api/session.h"
 #include "api/workers.h"
 #include "docstore.h"
 #include "mailbox.h"
@@ -40,11 +42,13 @@ struct service {
 	json_t *placement;     /* target -> worker */
 	uint64_t generation;   /* of the newest serve document; grows across lives: starts at the wall clock's ms */
 	struct auth auth;
+	struct sessions sessions;
 	struct events events;
 	struct workers workers;
 	struct portals portals;
 	struct operations operations;
 	struct audit audit;
+	struct assets assets;
 	struct http *http;     /* NULL in tests that call requests by hand */
 	uint64_t started_ms;   /* wall clock */
 	uint64_t disk_total_bytes, disk_free_bytes; /* of the state directory; 0: unknown */

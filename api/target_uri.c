@@ -94,11 +94,15 @@ static int add_segment(struct target_uri *uri, const char *text, size_t len, str
 	return 0;
 }
 
-static int add_query(struct target_uri *uri, const char *text, size_t len, struct problem *problem)
+/* used: bytes of uri->query_text. */
+static int add_query(struct target_uri *uri, size_t *used, const char *text, size_t len, struct problem *problem)
 {
 	const char *equals = memchr(text, '=', len);
 	size_t name_len = equals ? (size_t)(equals - text) : len;
+	size_t room = sizeof uri->query_text - *used;
+	char *value = uri->query_text + *used;
 	struct uri_query *q;
+	int n = -1;
 
 	if (len == 0)
 		return 0;
@@ -107,22 +111,26 @@ static int add_query(struct target_uri *uri, const char *text, size_t len, struc
 	q = &uri->query[uri->query_count];
 	if (decode(text, name_len, true, q->name, sizeof q->name) <= 0 || !is_utf8(q->name))
 		return problem_set(problem, 400, "invalid-query", "", "A query parameter has no acceptable name.");
-	q->value[0] = '\0';
-	if (equals && (decode(equals + 1, len - name_len - 1, true, q->value, sizeof q->value) < 0 ||
-		       !is_utf8(q->value)))
+	if (room > 0)
+		n = equals ? decode(equals + 1, len - name_len - 1, true, value, room) : decode("", 0, true, value, room);
+	if (n < 0 || !is_utf8(value))
 		return problem_set(problem, 400, "invalid-query", "", "A query parameter's value is not acceptable.");
 	if (target_uri_query(uri, q->name))
 		return problem_set(problem, 400, "invalid-query", "", "A query parameter is given twice.");
+	q->value = value;
+	*used += (size_t)n + 1;
 	uri->query_count++;
 	return 0;
 }
 
 static int decode_query(struct target_uri *uri, const char *text, struct problem *problem)
 {
+	size_t used = 0;
+
 	for (;;) {
 		size_t len = strcspn(text, "&");
 
-		if (add_query(uri, text, len, problem))
+		if (add_query(uri, &used, text, len, problem))
 			return -1;
 		if (text[len] == '\0')
 			return 0;

@@ -13,12 +13,12 @@
 
 #define URI_SEGMENTS_MAX 8
 #define URI_SEGMENT_MAX  256 /* bytes with NUL */
-#define URI_QUERIES_MAX  12
-#define URI_QUERY_MAX    512 /* bytes of a value with NUL */
+#define URI_QUERIES_MAX  16
+#define URI_QUERY_MAX    8192 /* bytes of all values, each with NUL */
 
 struct uri_query {
 	char name[32];
-	char value[URI_QUERY_MAX];
+	const char *value; /* in query_text */
 };
 
 struct target_uri {
@@ -26,6 +26,7 @@ struct target_uri {
 	char segment[URI_SEGMENTS_MAX][URI_SEGMENT_MAX];
 	unsigned query_count;
 	struct uri_query query[URI_QUERIES_MAX];
+	char query_text[URI_QUERY_MAX];
 };
 
 /* 0, or -1 with the problem. `text` is NUL-terminated: a NUL in the request line never gets here. */

@@ -18,6 +18,7 @@ static int control(const struct options *options, int supervisor_fd)
 		.supervisor_fd = supervisor_fd,
 		.tls_certificate_path = options->tls_cert,
 		.tls_key_path = options->tls_key,
+		.web_dir = options->web,
 		.allow_insecure = options->insecure_http,
 	};
 

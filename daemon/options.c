@@ -41,6 +41,8 @@ static const struct option_row rows[] = {
 	{ "tls-key", "FILE", OPTION_TEXT, AT(tls_key), 0, 0, "PEM private key that belongs to --tls-cert" },
 	{ "insecure-http", NULL, OPTION_FLAG, AT(insecure_http), 0, 0,
 	  "allow REST without TLS on addresses that are not loopback; tokens can be read on the way" },
+	{ "web", "DIR", OPTION_TEXT, AT(web), 0, 0,
+	  "files of the dashboard (default: the directory web beside lunetted, or else ../share/lunette/web from there)" },
 	{ "user", "NAME", OPTION_TEXT, AT(user), 0, 0,
 	  "run control and workers as this user (only when started as root); the state directory is given to it" },
 	{ "group", "NAME", OPTION_TEXT, AT(group), 0, 0, "with --user: this group instead of the user's own" },

@@ -28,6 +28,7 @@ struct options {
 	unsigned    workers, reactors;
 	const char *tls_cert, *tls_key; /* both or neither (NULL) */
 	bool        insecure_http;
+	const char *web;                /* or NULL */
 	const char *user, *group;       /* group NULL: the user's own */
 	bool        pin_cpus;
 	unsigned    log_level;          /* enum log_level */

@@ -13,13 +13,29 @@
 
 static struct loop loop;
 static struct events events;
-static struct event_stream stream;
+static struct stream *stream;
 static unsigned wakes;
 
-static void wake(struct event_stream *s)
+static void wake(void *reader)
 {
-	(void)s;
+	assert_ptr_equal(reader, &stream);
 	wakes++;
+}
+
+static void leave(void)
+{
+	if (stream)
+		stream->leave(stream);
+	stream = NULL;
+}
+
+static void join(const char *last_event_id)
+{
+	leave();
+	stream = events_join(&events, last_event_id);
+	assert_non_null(stream);
+	stream->wake = wake;
+	stream->reader = &stream;
 }
 
 static int setup(void **state)
@@ -27,9 +43,6 @@ static int setup(void **state)
 	(void)state;
 	assert_int_equal(loop_init(&loop), 0);
 	events_init(&events, &loop);
-	memset(&stream, 0, sizeof stream);
-	list_init(&stream.link);
-	stream.wake = wake;
 	wakes = 0;
 	return 0;
 }
@@ -37,7 +50,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	events_leave(&events, &stream);
+	leave();
 	events_fini(&events);
 	loop_fini(&loop);
 	return 0;
@@ -48,7 +61,7 @@ static void drain(char *text, size_t room, size_t size)
 {
 	size_t len = 0, n;
 
-	while ((n = events_read(&events, &stream, text + len, size < room - len - 1 ? size : room - len - 1)) > 0)
+	while ((n = stream->read(stream, text + len, size < room - len - 1 ? size : room - len - 1)) > 0)
 		len += n;
 	text[len] = '\0';
 }
@@ -59,7 +72,7 @@ static void a_stream_starts_with_the_next_event(void **state)
 
 	(void)state;
 	events_add(&events, "old", "x", "before");
-	assert_true(events_join(&events, &stream, ""));
+	join("");
 	events_add(&events, "new", "x", "after %d", 1);
 	assert_int_equal(wakes, 1);
 	drain(text, sizeof text, sizeof text);
@@ -76,10 +89,9 @@ static void small_reads_give_the_same_bytes(void **state)
 	snprintf(last, sizeof last, "%llu", (unsigned long long)events.next_id - 1);
 	for (int i = 0; i < 5; i++)
 		events_add(&events, "kind", "object", "text number %d", i);
-	assert_true(events_join(&events, &stream, last));
+	join(last);
 	drain(whole, sizeof whole, sizeof whole);
-	events_leave(&events, &stream);
-	assert_true(events_join(&events, &stream, last));
+	join(last);
 	drain(pieces, sizeof pieces, 7);
 	assert_string_equal(whole, pieces);
 	assert_non_null(strstr(whole, "number 4"));
@@ -91,7 +103,7 @@ static void a_stream_that_missed_events_is_told(void **state)
 	char first[64];
 
 	(void)state;
-	assert_true(events_join(&events, &stream, ""));
+	join("");
 	for (int i = 0; i < EVENTS_KEPT + 10; i++)
 		events_add(&events, "kind", "object", "number <%d>", i);
 	drain(text, sizeof text, 4096);
@@ -106,7 +118,7 @@ static void text_of_a_peer_cannot_make_an_event_of_its_own(void **state)
 	char text[4096];
 
 	(void)state;
-	assert_true(events_join(&events, &stream, ""));
+	join("");
 	events_add(&events, "login", "session:\n\nevent: evil", "a\n\nid: 1\xff");
 	drain(text, sizeof text, sizeof text);
 	assert_null(strstr(text, "\nevent: evil"));
@@ -115,18 +127,17 @@ static void text_of_a_peer_cannot_make_an_event_of_its_own(void **state)
 
 static void streams_are_limited(void **state)
 {
-	static struct event_stream many[EVENT_STREAMS_MAX];
+	struct stream *many[EVENT_STREAMS_MAX];
 
 	(void)state;
 	for (int i = 0; i < EVENT_STREAMS_MAX; i++) {
-		list_init(&many[i].link);
-		many[i].wake = wake;
-		assert_true(events_join(&events, &many[i], ""));
+		many[i] = events_join(&events, "");
+		assert_non_null(many[i]);
 	}
-	assert_false(events_join(&events, &stream, ""));
+	assert_null(events_join(&events, ""));
 	for (int i = 0; i < EVENT_STREAMS_MAX; i++)
-		events_leave(&events, &many[i]);
-	assert_true(events_join(&events, &stream, "rubbish"));
+		many[i]->leave(many[i]);
+	join("rubbish");
 }
 
 int main(void)

@@ -90,7 +90,7 @@ static void a_broken_query_is_a_bad_request(void **state)
 {
 	static const char *const bad[] = { "/x?=1", "/x?a=1&a=2", "/x?a=%", "/x?a=%00", "/x?%ff=1",
 					   "/x?0123456789012345678901234567890123456789=1",
-					   "/x?a&b&c&d&e&f&g&h&i&j&k&l&m" };
+					   "/x?a&b&c&d&e&f&g&h&i&j&k&l&m&n&o&p&q" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -98,6 +98,20 @@ static void a_broken_query_is_a_bad_request(void **state)
 		assert_int_equal(problem.status, 400);
 		assert_string_equal(problem.code, "invalid-query");
 	}
+}
+
+static void values_have_room_together(void **state)
+{
+	char text[2 * URI_QUERY_MAX] = "/x?a=";
+
+	(void)state;
+	memset(text + 5, 'v', URI_QUERY_MAX - 1);
+	assert_int_equal(decode(text), 0);
+	assert_int_equal(strlen(target_uri_query(&uri, "a")), URI_QUERY_MAX - 1);
+	strcat(text, "&b=");
+	assert_int_equal(decode(text), -1);
+	text[5 + URI_QUERY_MAX - 1] = 'v';
+	assert_int_equal(decode(text), -1);
 }
 
 int main(void)
@@ -109,6 +123,7 @@ int main(void)
 		cmocka_unit_test(the_longest_segment_fits),
 		cmocka_unit_test(a_query_is_decoded),
 		cmocka_unit_test(a_broken_query_is_a_bad_request),
+		cmocka_unit_test(values_have_room_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
