@@ -64,18 +64,29 @@ static bool all_digits(const char *text)
 	return text[0] && text[strspn(text, "0123456789")] == '\0';
 }
 
+/* d: a digit, +: a sign, T: what may be between date and time. The text may go on behind it. */
+static bool has_shape(const char *text, const char *shape)
+{
+	for (; *shape; shape++, text++) {
+		const char *allowed = *shape == 'd' ? "0123456789" : *shape == '+' ? "+-" : *shape == 'T' ? "Tt " : NULL;
+
+		if (*text == '\0' || (allowed ? !strchr(allowed, *text) : *text != *shape))
+			return false;
+	}
+	return true;
+}
+
 /* +hh:mm, -hh:mm or Z; seconds to subtract. */
 static bool parse_zone(const char *text, int64_t *ret_s)
 {
 	unsigned hours, minutes;
-	int used = 0;
 
 	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
 		*ret_s = 0;
 		return true;
 	}
-	if ((text[0] != '+' && text[0] != '-') || sscanf(text + 1, "%2u:%2u%n", &hours, &minutes, &used) != 2 || used != 5 ||
-	    text[6] || hours > 23 || minutes > 59)
+	if (!has_shape(text, "+dd:dd") || text[6] || sscanf(text + 1, "%2u:%2u", &hours, &minutes) != 2 || hours > 23 ||
+	    minutes > 59)
 		return false;
 	*ret_s = (int64_t)(hours * 3600 + minutes * 60) * (text[0] == '-' ? -1 : 1);
 	return true;
@@ -84,15 +95,15 @@ static bool parse_zone(const char *text, int64_t *ret_s)
 /* RFC 3339 section 5.6; fractions of a second are ignored. */
 static bool parse_date(const char *text, int64_t *ret_s)
 {
+	static const char shape[] = "dddd-dd-ddTdd:dd:dd";
 	unsigned year, month, day, hour, minute, second;
 	int64_t zone_s;
 	struct tm tm = { 0 };
-	int used = 0;
 
-	if (sscanf(text, "%4u-%2u-%2u%*1[Tt ]%2u:%2u:%2u%n", &year, &month, &day, &hour, &minute, &second, &used) != 6 ||
-	    used != 19)
+	if (!has_shape(text, shape) ||
+	    sscanf(text, "%4u-%2u-%2u%*c%2u:%2u:%2u", &year, &month, &day, &hour, &minute, &second) != 6)
 		return false;
-	text += used;
+	text += sizeof shape - 1;
 	if (*text == '.') {
 		size_t digits = strspn(text + 1, "0123456789");
 
@@ -203,28 +214,70 @@ bool series_range_parse(const char *from, const char *to, const char *step, cons
 	return parse_step(step, now_s, q, problem);
 }
 
+bool series_size_check(const struct series_query *query, struct problem *problem)
+{
+	size_t series = 0, points = (size_t)((query->to_s - query->from_s) / (query->step_s ? query->step_s : 1));
+	enum metric_id column[METRICS];
+
+	for (size_t i = 0; i < query->object_count; i++) {
+		unsigned width = metric_columns(query->objects[i].kind, column);
+
+		for (unsigned c = 0; c < width; c++)
+			series += query->metric[column[c]];
+	}
+	if (series > SERIES_MAX)
+		problem_set(problem, 400, "too-large", "", "That would be %zu series, at most %d fit in one answer: "
+			    "take fewer objects or metrics.", series, SERIES_MAX);
+	else if (series * points > SERIES_VALUES_MAX)
+		problem_set(problem, 400, "too-large", "", "That would be %zu values, at most %d fit in one answer: "
+			    "take fewer objects or metrics, or a larger step.", series * points, SERIES_VALUES_MAX);
+	else
+		return true;
+	return false;
+}
+
 /* --- writing --- */
 
 static void put_value(FILE *out, double value, const char *unknown)
 {
 	if (isnan(value) || isinf(value))
 		fputs(unknown, out);
+	else if (fabs(value) < 1e15 && value == floor(value))
+		fprintf(out, "%.0f", value);
 	else
 		fprintf(out, "%.9g", value);
 }
 
-/* Names come from iSCSI and from requests: anything but what JSON lets stand is escaped. Bytes that are not ASCII are
- * those of UTF-8 that names were checked for. */
+/* Bytes of one character of UTF-8 (RFC 3629); 0: it is none. */
+static size_t utf8_len(const unsigned char *c)
+{
+	size_t len = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) || (c[0] == 0xf0 && c[1] < 0x90) ||
+	    (c[0] == 0xf4 && c[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+/* Names come from iSCSI and from requests: what JSON does not let stand is escaped, what is no UTF-8 becomes U+FFFD. */
 static void put_json_text(FILE *out, const char *text)
 {
 	fputc('"', out);
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		if (*c == '"' || *c == '\\')
+	for (const unsigned char *c = (const unsigned char *)text; *c;) {
+		size_t len = utf8_len(c);
+
+		if (len == 0)
+			fputs("\\ufffd", out);
+		else if (*c == '"' || *c == '\\')
 			fprintf(out, "\\%c", *c);
-		else if (*c < 0x20 || *c >= 0x7f)
+		else if (*c < 0x20 || *c == 0x7f)
 			fprintf(out, "\\u%04x", *c);
 		else
-			fputc(*c, out);
+			fwrite(c, 1, len, out);
+		c += len ? len : 1;
 	}
 	fputc('"', out);
 }

@@ -64,6 +64,8 @@ bool series_time_parse(const char *text, int64_t now_s, int64_t *ret_s);
  * than what is still kept of from_s becomes the finest that is. false: problem (400, with its code) was set. */
 bool series_range_parse(const char *from, const char *to, const char *step, const char *cf, int64_t now_s,
 			struct series_query *ret_query, struct problem *problem);
+/* With its objects: no more than SERIES_MAX series and SERIES_VALUES_MAX values. false: problem (400 too-large) was set. */
+bool series_size_check(const struct series_query *query, struct problem *problem);
 
 /* What is kept, finest first: every file has these archives. */
 struct series_archive {
