@@ -16,48 +16,88 @@ import { Loading } from "./ui/states";
 function find(path: string): { page: Page; params: Params } | null {
 	for (const page of PAGES) {
 		const params = match(page.path, path);
-		if (params)
-			return { page, params };
+		if (params) return { page, params };
 	}
 	return null;
 }
 
 function NotFound({ path }: { path: string }) {
-	return <><Head title="There is no such page" /><p>Nothing is at <code>{path}</code>. <a href="#/">Go to the overview</a>.</p></>;
+	return (
+		<>
+			<Head title="There is no such page" />
+			<p>
+				Nothing is at <code>{path}</code>. <a href="#/">Go to the overview</a>.
+			</p>
+		</>
+	);
 }
 
 function NoRight({ page, role }: { page: Page; role: string }) {
-	return <><Head title={page.title} />
-		<p class="note info" data-testid="no-right">This page needs the role {page.role}; your token has the role {role}. An administrator
-			can make a token for you: <code>lunette token create NAME --role {page.role}</code></p></>;
+	return (
+		<>
+			<Head title={page.title} />
+			<p class="note info" data-testid="no-right">
+				This page needs the role {page.role}; your token has the role {role}. An administrator can make a token
+				for you: <code>lunette token create NAME --role {page.role}</code>
+			</p>
+		</>
+	);
 }
 
 const THEME_NAMES: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" };
 
 function ThemeChoice() {
-	return <label class="theme-choice"><span>Theme</span>
-		<select value={useStore(theme)} onChange={(event) => setTheme(event.currentTarget.value as Theme)} data-testid="theme">
-			{THEMES.map((name) => <option key={name} value={name}>{THEME_NAMES[name]}</option>)}
-		</select>
-	</label>;
+	return (
+		<label class="theme-choice">
+			<span>Theme</span>
+			<select
+				value={useStore(theme)}
+				onChange={(event) => setTheme(event.currentTarget.value as Theme)}
+				data-testid="theme"
+			>
+				{THEMES.map((name) => (
+					<option key={name} value={name}>
+						{THEME_NAMES[name]}
+					</option>
+				))}
+			</select>
+		</label>
+	);
 }
 
 function Navigation({ path }: { path: string }) {
 	const who = useStore(login)!;
-	const leave = () => void logOut().then(() => announce("Logged out"), (error: Error) => toast(error.message, true));
+	const leave = () =>
+		void logOut().then(
+			() => announce("Logged out"),
+			(error: Error) => toast(error.message, true),
+		);
 	const section = "/" + path.split("/")[1];
-	return <header class="side">
-		<a class="brand" href="#/" aria-label="Lunette, overview"><img src="/assets/favicon.svg" alt="" width="26" height="26" />Lunette</a>
-		<nav aria-label="Main">
-			{PAGES.filter((page) => page.nav && mayBe(who, page.role)).map((page) =>
-				<a key={page.path} href={`#${page.path}`} aria-current={page.path === section ? "page" : undefined}>{page.nav}</a>)}
-		</nav>
-		<div class="who">
-			<ThemeChoice />
-			<p data-testid="who"><b>{who.actor}</b><span class="dim">{who.role}</span></p>
-			<button type="button" onClick={leave} data-testid="logout">Log out</button>
-		</div>
-	</header>;
+	return (
+		<header class="side">
+			<a class="brand" href="#/" aria-label="Lunette, overview">
+				<img src="/assets/favicon.svg" alt="" width="26" height="26" />
+				Lunette
+			</a>
+			<nav aria-label="Main">
+				{PAGES.filter((page) => page.nav && mayBe(who, page.role)).map((page) => (
+					<a key={page.path} href={`#${page.path}`} aria-current={page.path === section ? "page" : undefined}>
+						{page.nav}
+					</a>
+				))}
+			</nav>
+			<div class="who">
+				<ThemeChoice />
+				<p data-testid="who">
+					<b>{who.actor}</b>
+					<span class="dim">{who.role}</span>
+				</p>
+				<button type="button" onClick={leave} data-testid="logout">
+					Log out
+				</button>
+			</div>
+		</header>
+	);
 }
 
 /* A page that is gone to begins at its heading, for the eye and for a screen reader. */
@@ -83,26 +123,46 @@ function Shell({ role }: { role: string }) {
 	const Component = found?.page.component;
 	const names = found ? Object.values(found.params) : [];
 	useArrival(path, names[0] ?? found?.page.title ?? "No such page");
-	return <div class="shell">
-		<a class="skip" href="#main" onClick={(event) => {
-			event.preventDefault();
-			document.getElementById("main")?.focus();
-		}}>Skip to the content</a>
-		<Navigation path={path} />
-		<main id="main" tabIndex={-1}>
-			{!found ? <NotFound path={path} />
-				: !mayBe(login.get(), found.page.role) ? <NoRight page={found.page} role={role} />
-				: Component && <Component key={path} params={found.params} />}
-		</main>
-	</div>;
+	return (
+		<div class="shell">
+			<a
+				class="skip"
+				href="#main"
+				onClick={(event) => {
+					event.preventDefault();
+					document.getElementById("main")?.focus();
+				}}
+			>
+				Skip to the content
+			</a>
+			<Navigation path={path} />
+			<main id="main" tabIndex={-1}>
+				{!found ? (
+					<NotFound path={path} />
+				) : !mayBe(login.get(), found.page.role) ? (
+					<NoRight page={found.page} role={role} />
+				) : (
+					Component && <Component key={path} params={found.params} />
+				)}
+			</main>
+		</div>
+	);
 }
 
 function App() {
 	const who = useStore(login);
-	return <>
-		{who === undefined ? <Loading what="the dashboard" /> : who === null ? <LoginPage /> : <Shell role={who.role} />}
-		<Announcer />
-	</>;
+	return (
+		<>
+			{who === undefined ? (
+				<Loading what="the dashboard" />
+			) : who === null ? (
+				<LoginPage />
+			) : (
+				<Shell role={who.role} />
+			)}
+			<Announcer />
+		</>
+	);
 }
 
 void whoAmI();

@@ -13,9 +13,12 @@ export function makeSecret(length = 16): string {
 
 /* "iqn.2026-11.io.lunette:" with what the targets that are there call themselves, if they agree. */
 export function iqnPrefix(names: string[]): string {
-	const prefixes = new Set(names.map((name) => /^(iqn\.\d{4}-\d{2}\.[^:]+:)/.exec(name)?.[1]).filter(Boolean) as string[]);
+	const prefixes = new Set(
+		names.map((name) => /^(iqn\.\d{4}-\d{2}\.[^:]+:)/.exec(name)?.[1]).filter(Boolean) as string[],
+	);
 	return prefixes.size === 1 ? [...prefixes][0]! : "iqn.2026-11.io.lunette:";
 }
 
 export const iqnValid = (name: string): boolean =>
-	/^iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:[a-z0-9.:-]+)?$/.test(name) || /^(eui\.[0-9a-f]{16}|naa\.[0-9a-f]{16,32})$/i.test(name);
+	/^iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:[a-z0-9.:-]+)?$/.test(name) ||
+	/^(eui\.[0-9a-f]{16}|naa\.[0-9a-f]{16,32})$/i.test(name);

@@ -3,10 +3,21 @@ import { useEffect } from "preact/hooks";
 import { follow, type StreamState } from "./charts/stream";
 import { Store, useStore } from "./store";
 
-export interface Event { id: number; time?: string; kind: string; object: string; text: string }
-export interface EventLog { events: Event[]; stream: StreamState; problem: string } /* the newest first */
+export interface Event {
+	id: number;
+	time?: string;
+	kind: string;
+	object: string;
+	text: string;
+}
+export interface EventLog {
+	events: Event[];
+	stream: StreamState;
+	problem: string;
+} /* the newest first */
 
-const KEPT = 1000, GATHER_MS = 60;
+const KEPT = 1000,
+	GATHER_MS = 60;
 const log = new Store<EventLog>({ events: [], stream: "connecting", problem: "" });
 let watchers = 0;
 let stop: (() => void) | null = null;
@@ -16,7 +27,10 @@ function start(): () => void {
 	let timer = 0;
 	const flush = () => {
 		const last = log.get().events[0]?.id ?? 0;
-		const news = fresh.splice(0).filter((event) => event.id > last).reverse();
+		const news = fresh
+			.splice(0)
+			.filter((event) => event.id > last)
+			.reverse();
 		timer = 0;
 		log.set({ ...log.get(), events: [...news, ...log.get().events].slice(0, KEPT) });
 	};
@@ -24,8 +38,7 @@ function start(): () => void {
 		url: "/api/v1/events",
 		lastEventId: String(log.get().events[0]?.id ?? 1),
 		onMessage(message) {
-			if (message.event === "lost")
-				return;
+			if (message.event === "lost") return;
 			fresh.push(JSON.parse(message.data) as Event);
 			timer ||= window.setTimeout(flush, GATHER_MS);
 		},
@@ -42,8 +55,7 @@ export function useEvents(): EventLog {
 		watchers++;
 		stop ??= start();
 		return () => {
-			if (--watchers > 0)
-				return;
+			if (--watchers > 0) return;
 			stop?.();
 			stop = null;
 		};
@@ -56,12 +68,19 @@ export function objectPage(object: string): string | null {
 	const at = object.indexOf(":");
 	const name = at < 0 ? "" : object.slice(at + 1);
 	switch (at < 0 ? object : object.slice(0, at)) {
-	case "lun": return `#/luns/${encodeURIComponent(name)}`;
-	case "target": return `#/targets/${name}`;
-	case "target-lun": case "target-initiator": return `#/targets/${targetOf(name)}`;
-	case "session": return "#/sessions";
-	case "worker": return "#/workers";
-	default: return null;
+		case "lun":
+			return `#/luns/${encodeURIComponent(name)}`;
+		case "target":
+			return `#/targets/${name}`;
+		case "target-lun":
+		case "target-initiator":
+			return `#/targets/${targetOf(name)}`;
+		case "session":
+			return "#/sessions";
+		case "worker":
+			return "#/workers";
+		default:
+			return null;
 	}
 }
 
@@ -73,5 +92,7 @@ function targetOf(name: string): string {
 
 /* Whether an event is about one object: "lun:vol1" or what belongs to it. */
 export const isAbout = (event: Event, object: string): boolean =>
-	event.object === object || (object.startsWith("target:") && /^target-(lun|initiator):/.test(event.object) &&
+	event.object === object ||
+	(object.startsWith("target:") &&
+		/^target-(lun|initiator):/.test(event.object) &&
 		targetOf(event.object.slice(event.object.indexOf(":") + 1)) === object.slice(7));

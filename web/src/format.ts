@@ -23,10 +23,16 @@ export function most(a: number | null | undefined, b: number | null | undefined)
 /* The slower of reads and writes; "idle" when nothing is asked for. */
 export function latencyText(values: Values | undefined): string {
 	const worst = most(values?.["read_latency_p99"], values?.["write_latency_p99"]);
-	return worst === null && sum(values?.["read_iops"], values?.["write_iops"]) === 0 ? "idle" : valueText(worst, "seconds");
+	return worst === null && sum(values?.["read_iops"], values?.["write_iops"]) === 0
+		? "idle"
+		: valueText(worst, "seconds");
 }
 
-export const UNITS: [string, number][] = [["MiB", 2 ** 20], ["GiB", 2 ** 30], ["TiB", 2 ** 40]];
+export const UNITS: [string, number][] = [
+	["MiB", 2 ** 20],
+	["GiB", 2 ** 30],
+	["TiB", 2 ** 40],
+];
 
 /* A number and a unit; null: not a number above 0, or one that is too large to be written down (the service says what else
  * is wrong). */
@@ -38,39 +44,54 @@ export function sizeBytes(number: string, unit: string): number | null {
 }
 
 export function sizeProblem(number: string, unit: string): string | undefined {
-	if (sizeBytes(number, unit) !== null)
-		return undefined;
-	return /^\s*\d{4,}([.,]\d+)?\s*$/.test(number) ? "That is larger than any LUN can be." : "A number above 0, such as 10 or 1.5.";
+	if (sizeBytes(number, unit) !== null) return undefined;
+	return /^\s*\d{4,}([.,]\d+)?\s*$/.test(number)
+		? "That is larger than any LUN can be."
+		: "A number above 0, such as 10 or 1.5.";
 }
 
 /* The unit in which it is a short number: [20, "GiB"]. */
 export function sizeParts(bytes: number): [string, string] {
-	const [name, factor] = [...UNITS].reverse().find(([, f]) => bytes >= f && (bytes / f * 100) % 1 === 0) ?? UNITS[0]!;
+	const [name, factor] =
+		[...UNITS].reverse().find(([, f]) => bytes >= f && ((bytes / f) * 100) % 1 === 0) ?? UNITS[0]!;
 	return [String(bytes / factor), name];
 }
 
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+	hour: "2-digit",
+	minute: "2-digit",
+	second: "2-digit",
+	hourCycle: "h23",
+});
+const DAY = new Intl.DateTimeFormat(undefined, {
+	day: "numeric",
+	month: "short",
+	hour: "2-digit",
+	minute: "2-digit",
+	hourCycle: "h23",
+});
 
-export const timeFull = (time: string | undefined): string => time ? FULL.format(new Date(time)) : "unknown";
+export const timeFull = (time: string | undefined): string => (time ? FULL.format(new Date(time)) : "unknown");
 
 /* The clock today, the day otherwise. */
 export function timeShort(time: string | undefined): string {
-	if (!time)
-		return "unknown";
+	if (!time) return "unknown";
 	const date = new Date(time);
 	return (date.toDateString() === new Date().toDateString() ? CLOCK : DAY).format(date);
 }
 
 export function agoText(time: string | undefined, now = Date.now()): string {
-	if (!time)
-		return "unknown";
+	if (!time) return "unknown";
 	const seconds = Math.max(0, (now - Date.parse(time)) / 1000);
-	for (const [name, size] of [["d", 86400], ["h", 3600], ["min", 60]] as const)
-		if (seconds >= size * 2)
-			return `${Math.floor(seconds / size)} ${name}`;
+	for (const [name, size] of [
+		["d", 86400],
+		["h", 3600],
+		["min", 60],
+	] as const)
+		if (seconds >= size * 2) return `${Math.floor(seconds / size)} ${name}`;
 	return `${Math.floor(seconds)} s`;
 }
 
-export const count = (n: number, one: string, many = one + "s"): string => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+export const count = (n: number, one: string, many = one + "s"): string =>
+	`${n.toLocaleString("en")} ${n === 1 ? one : many}`;

@@ -1,7 +1,10 @@
 /* Where one is: the hash of the URL, "#/luns/vol1?filter=a". Pages keep what they show in its query. */
 import { useEffect, useState } from "preact/hooks";
 
-export interface Place { path: string; query: URLSearchParams }
+export interface Place {
+	path: string;
+	query: URLSearchParams;
+}
 export type Params = Record<string, string>;
 type Value = string | number | boolean;
 
@@ -39,14 +42,13 @@ export function usePlace(): Place {
 
 /* "/luns/:lun" against "/luns/vol1": the parameters, or null. */
 export function match(pattern: string, path: string): Params | null {
-	const want = pattern.split("/"), have = path.split("/");
+	const want = pattern.split("/"),
+		have = path.split("/");
 	const params: Params = {};
-	if (want.length !== have.length)
-		return null;
+	if (want.length !== have.length) return null;
 	for (let i = 0; i < want.length; i++) {
 		if (!want[i]!.startsWith(":")) {
-			if (want[i] !== have[i])
-				return null;
+			if (want[i] !== have[i]) return null;
 			continue;
 		}
 		try {
@@ -62,12 +64,9 @@ function parse<T extends Record<string, Value>>(query: URLSearchParams, defaults
 	const state: Record<string, Value> = { ...defaults };
 	for (const [name, fallback] of Object.entries(defaults)) {
 		const text = query.get(name);
-		if (text === null)
-			continue;
-		if (typeof fallback === "boolean")
-			state[name] = text === "1";
-		else
-			state[name] = typeof fallback === "number" ? Number(text) || fallback : text;
+		if (text === null) continue;
+		if (typeof fallback === "boolean") state[name] = text === "1";
+		else state[name] = typeof fallback === "number" ? Number(text) || fallback : text;
 	}
 	return state as T;
 }
@@ -77,16 +76,15 @@ type Widened<T> = { [Key in keyof T]: T[Key] extends boolean ? boolean : T[Key] 
 
 /* State in the query, of the types of its defaults, which are left out of the URL. */
 export function useQueryState<T extends Record<string, Value>>(
-	defaults: T): [Widened<T>, (part: Partial<Widened<T>>) => void] {
+	defaults: T,
+): [Widened<T>, (part: Partial<Widened<T>>) => void] {
 	const place = usePlace();
 	const change = (part: Partial<Widened<T>>) => {
 		const now = placeNow();
 		const next: Record<string, Value> = { ...parse(now.query, defaults), ...part };
 		for (const [name, value] of Object.entries(next)) {
-			if (value === defaults[name])
-				now.query.delete(name);
-			else
-				now.query.set(name, typeof value === "boolean" ? (value ? "1" : "0") : String(value));
+			if (value === defaults[name]) now.query.delete(name);
+			else now.query.set(name, typeof value === "boolean" ? (value ? "1" : "0") : String(value));
 		}
 		const query = now.query.toString();
 		go(`#${now.path}${query ? "?" + query : ""}`, true);

@@ -27,11 +27,17 @@ export function mayBe(who: Login | null | undefined, role: Role): boolean {
 	return !!who && RANK[who.role as Role] >= RANK[role];
 }
 
-export interface May { ok: boolean; why: string }
+export interface May {
+	ok: boolean;
+	why: string;
+}
 
 /* Whether the one who is logged in may do what needs the role, and if not, why in words. */
 export function useMay(role: Role): May {
 	const who = useStore(login);
 	const ok = mayBe(who, role);
-	return { ok, why: ok || !who ? "" : `Your token “${who.actor}” has the role ${who.role}; this needs the role ${role}.` };
+	return {
+		ok,
+		why: ok || !who ? "" : `Your token “${who.actor}” has the role ${who.role}; this needs the role ${role}.`,
+	};
 }

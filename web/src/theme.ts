@@ -26,7 +26,9 @@ export function setTheme(wanted: Theme): void {
 	theme.set(wanted);
 	try {
 		localStorage.setItem(KEY, wanted);
-	} catch { /* then only until the page is closed */ }
+	} catch {
+		/* then only until the page is closed */
+	}
 }
 
 theme.watch(apply);

@@ -12,7 +12,8 @@ export type Portal = Schema["Portal"] & { name: string };
 
 const page = (cursor?: string) => ({ limit: PAGE_SIZE, ...(cursor ? { cursor } : {}) });
 
-export const allLuns = () => all((cursor) => client.GET("/api/v1/luns", { params: { query: page(cursor) } })) as Promise<Lun[]>;
+export const allLuns = () =>
+	all((cursor) => client.GET("/api/v1/luns", { params: { query: page(cursor) } })) as Promise<Lun[]>;
 export const allTargets = () =>
 	all((cursor) => client.GET("/api/v1/targets", { params: { query: page(cursor) } })) as Promise<Target[]>;
 export const allPortals = () =>
@@ -22,7 +23,9 @@ export const allStores = () => all((cursor) => client.GET("/api/v1/stores", { pa
 export async function allSessions(target?: string): Promise<{ sessions: Session[]; unreachable: string[] }> {
 	const unreachable = new Set<string>();
 	const sessions = await all(async (cursor) => {
-		const result = await client.GET("/api/v1/sessions", { params: { query: { ...page(cursor), ...(target ? { target } : {}) } } });
+		const result = await client.GET("/api/v1/sessions", {
+			params: { query: { ...page(cursor), ...(target ? { target } : {}) } },
+		});
 		result.data?.unreachable?.forEach((worker) => unreachable.add(worker));
 		return result;
 	});
@@ -30,21 +33,27 @@ export async function allSessions(target?: string): Promise<{ sessions: Session[
 }
 
 /* Where a LUN is shown. */
-export interface Shown { target: string; number: string; readOnly: boolean }
+export interface Shown {
+	target: string;
+	number: string;
+	readOnly: boolean;
+}
 
 export function shownAt(targets: Target[]): Map<string, Shown[]> {
 	const map = new Map<string, Shown[]>();
 	for (const target of targets)
 		for (const [number, mapping] of Object.entries(target.luns ?? {}))
-			map.set(mapping.lun, [...map.get(mapping.lun) ?? [], { target: target.name, number, readOnly: !!mapping.read_only }]);
+			map.set(mapping.lun, [
+				...(map.get(mapping.lun) ?? []),
+				{ target: target.name, number, readOnly: !!mapping.read_only },
+			]);
 	return map;
 }
 
 /* The lowest number that a target does not use. */
 export function freeNumber(target: Target | undefined): string {
 	let number = 0;
-	while (target?.luns?.[number])
-		number++;
+	while (target?.luns?.[number]) number++;
 	return String(number);
 }
 
@@ -54,8 +63,11 @@ const TOP_MS = 2000;
 
 /* What the busiest objects of a kind do now, the busiest first. */
 export function useTop(kind: Kind, limit: number) {
-	return useLoaded(async () => (await ask(client.GET("/api/v1/top", { params: { query: { kind, limit } } }))).data.items,
-		[kind, limit], TOP_MS);
+	return useLoaded(
+		async () => (await ask(client.GET("/api/v1/top", { params: { query: { kind, limit } } }))).data.items,
+		[kind, limit],
+		TOP_MS,
+	);
 }
 
 export function byName(items: Schema["TopItem"][] | undefined): Map<string, Values> {
@@ -65,13 +77,18 @@ export function byName(items: Schema["TopItem"][] | undefined): Map<string, Valu
 /* The newest sample of some objects, each second. */
 export function useLive(objects: string[], metrics: string[]): { objects: Map<string, Values>; problem: string } {
 	const [state, setState] = useState({ objects: new Map<string, Values>(), problem: "" });
-	useEffect(() => subscribe({
-		objects, metrics,
-		onSample: (sample) => setState({ objects: new Map(sample.samples.map((one) => [one.object, one.values])), problem: "" }),
-		onState: (stream, problem) => {
-			if (stream === "waiting" || stream === "refused")
-				setState((old) => ({ ...old, problem }));
-		},
-	}), [objects.join(), metrics.join()]);
+	useEffect(
+		() =>
+			subscribe({
+				objects,
+				metrics,
+				onSample: (sample) =>
+					setState({ objects: new Map(sample.samples.map((one) => [one.object, one.values])), problem: "" }),
+				onState: (stream, problem) => {
+					if (stream === "waiting" || stream === "refused") setState((old) => ({ ...old, problem }));
+				},
+			}),
+		[objects.join(), metrics.join()],
+	);
 	return state;
 }

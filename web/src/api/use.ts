@@ -10,21 +10,23 @@ export interface Loaded<T> {
 }
 
 function asProblem(error: unknown): Problem {
-	if (error instanceof ProblemError)
-		return error.problem;
+	if (error instanceof ProblemError) return error.problem;
 	return { title: "The page failed", status: 0, code: "page", detail: String(error) };
 }
 
 /* deps: load anew at once when one changes. everyMs 0: only then. */
 export function useLoaded<T>(load: () => Promise<T>, deps: unknown[], everyMs = 0): Loaded<T> {
-	const [state, setState] = useState<Omit<Loaded<T>, "reload">>({ data: undefined, problem: undefined, loading: true });
+	const [state, setState] = useState<Omit<Loaded<T>, "reload">>({
+		data: undefined,
+		problem: undefined,
+		loading: true,
+	});
 	const turn = useRef(0);
 	const reload = useCallback(async () => {
 		const mine = ++turn.current;
 		try {
 			const data = await load();
-			if (mine === turn.current)
-				setState({ data, problem: undefined, loading: false });
+			if (mine === turn.current) setState({ data, problem: undefined, loading: false });
 		} catch (error) {
 			if (mine === turn.current)
 				setState((old) => ({ data: old.data, problem: asProblem(error), loading: false }));
@@ -34,7 +36,9 @@ export function useLoaded<T>(load: () => Promise<T>, deps: unknown[], everyMs = 
 	useEffect(() => {
 		setState({ data: undefined, problem: undefined, loading: true });
 		void reload();
-		const onVisible = () => { if (!document.hidden && everyMs) void reload(); };
+		const onVisible = () => {
+			if (!document.hidden && everyMs) void reload();
+		};
 		const timer = everyMs ? window.setInterval(onVisible, everyMs) : 0;
 		document.addEventListener("visibilitychange", onVisible);
 		return () => {
@@ -47,7 +51,12 @@ export function useLoaded<T>(load: () => Promise<T>, deps: unknown[], everyMs = 
 	return { ...state, reload };
 }
 
-export interface Action { busy: boolean; problem: ProblemError | undefined; run(work: () => Promise<void>): Promise<boolean>; clear(): void }
+export interface Action {
+	busy: boolean;
+	problem: ProblemError | undefined;
+	run(work: () => Promise<void>): Promise<boolean>;
+	clear(): void;
+}
 
 /* A change on its way: busy until it is answered, then its problem, if any. */
 export function useAction(): Action {
@@ -79,8 +88,7 @@ export function useRead(object: { revision?: number }, reload: () => void) {
 		try {
 			await work(`"${revision ?? object.revision}"`);
 		} catch (error) {
-			if (!(error instanceof ProblemError) || error.problem.status !== 412)
-				throw error;
+			if (!(error instanceof ProblemError) || error.problem.status !== 412) throw error;
 			setRevision(undefined);
 			reload();
 			throw new ProblemError({ ...error.problem, detail: `${error.problem.detail} ${CHANGED}` });
