@@ -101,7 +101,7 @@ function PanelOf({ panel, props, set, crosshair, groups, first }: { panel: Panel
 		return null;
 	return <TimeChart title={panel.title} lines={lines} times={times} step={set.step_s} span={state.span} now={state.now}
 		zone={props.zone} hidden={hidden} segments={broken} markTimes={groups.map((group) => group.at)} crosshair={crosshair}
-		height={props.height} links={linksOf(panel, props)} note={broken ? "axis broken" : props.reduction ? "no gap to break" : ""}
+		height={props.height} links={linksOf(panel, props)} note={broken ? "axis broken" : props.reduction ? `no gap above ${Math.round(props.threshold * 100)} % of the height` : ""}
 		above={first && groups.length > 0 && <MarkStrip groups={groups} span={state.span} step={set.step_s} zone={props.zone} />}
 		onZoom={props.onZoom} onReset={props.onReset} onHidden={props.onHidden} />;
 }

@@ -6,7 +6,7 @@ import uPlot from "uplot";
 import { type Zone, tickSteps, tickTimes, valueText } from "./format";
 import { isolated } from "./grid";
 import type { Span } from "./range";
-import { type Segment, breakText, brokenTicks, heightOf, isBreak, valueOf, zigzag } from "./scale";
+import { type Segment, breakText, brokenTicks, factorText, heightOf, isBreak, valueOf, zigzag } from "./scale";
 
 export interface Line {
 	key: string;        /* OBJECT/METRIC */
@@ -56,7 +56,7 @@ export interface PlotHooks {
 }
 
 export const AXIS_WIDTH = 76, PLOT_RIGHT = 12;
-const BRUSH_MIN_PX = 5;
+const BRUSH_MIN_PX = 5, LABEL_PX = 360; /* what the text of a break needs */
 
 export function colourOf(name: string): string {
 	return getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
@@ -109,7 +109,8 @@ function drawBreak(u: uPlot, segment: Segment, unit: string): void {
 	for (const edge of [top, bottom])
 		strokePath(u, zigzag(bbox.left, bbox.left + bbox.width, edge, 6 * devicePixelRatio, 3 * devicePixelRatio),
 			colourOf("--text"), 1.2);
-	labelBox(u, bbox.left + bbox.width / 2, (top + bottom) / 2, breakText(segment, unit));
+	labelBox(u, bbox.left + bbox.width / 2, (top + bottom) / 2,
+		bbox.width < LABEL_PX * devicePixelRatio ? factorText(segment.factor) : breakText(segment, unit));
 	ctx.restore();
 }
 
