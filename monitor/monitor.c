@@ -24,8 +24,8 @@
 #define WRITE_SPREAD_S 10  /* give or take */
 #define SPREAD_FROM    64  /* objects; with more the first writes are spread as well */
 #define ROWS_ROOM      90
-#define SESSION_ROWS   360 /* at least the last 300 are kept */
-#define SESSION_DROP   60
+#define SESSION_KEEP   300
+#define SESSION_DROP   60  /* rows at a time; of many sessions not all in the same second */
 #define HEAT_STEP_S    10
 #define HEAT_ROOM      12
 #define PEAK_SAMPLES   30
@@ -98,9 +98,16 @@ static void entry_free(struct entry *entry)
 	free(entry);
 }
 
+static size_t rows_room(const struct object_name *object)
+{
+	if (object->kind != OBJECT_SESSION)
+		return ROWS_ROOM;
+	return SESSION_KEEP + SESSION_DROP + hash_text(object->name) % SESSION_DROP;
+}
+
 static struct entry *entry_new(const struct object_name *object)
 {
-	bool session = object->kind == OBJECT_SESSION, heat = object->kind == OBJECT_LUN;
+	bool heat = object->kind == OBJECT_LUN;
 	struct entry *entry = calloc(1, sizeof *entry);
 
 	if (!entry)
@@ -111,7 +118,7 @@ static struct entry *entry_new(const struct object_name *object)
 	unknown(entry->peak);
 	unknown(entry->peak_before);
 	entry->active = object->kind == OBJECT_WORKER || object->kind == OBJECT_HOST;
-	entry->rows = history_rows_new(HISTORY_METRICS, object, session ? SESSION_ROWS : ROWS_ROOM);
+	entry->rows = history_rows_new(HISTORY_METRICS, object, rows_room(object));
 	entry->heat = heat ? history_rows_new(HISTORY_HEAT, object, HEAT_ROOM) : NULL;
 	if (entry->rows && (entry->heat || !heat))
 		return entry;

@@ -104,6 +104,23 @@ static void heat_of(const struct difference *d, unsigned histogram, uint64_t ret
 		ret_heat[heat_bucket(i)] += d->bucket[histogram][i];
 }
 
+/* Most of it are buckets, and most of them stay as they are. */
+static void remember(struct sampler *sampler, const struct counters *counters, uint64_t now_ns)
+{
+	struct counters *own = &sampler->counters;
+
+	own->workers = counters->workers;
+	memcpy(own->value, counters->value, sizeof own->value);
+	for (unsigned h = 0; h < STATS_HISTOGRAMS; h++) {
+		if (own->sum_ns[h] == counters->sum_ns[h])
+			continue;
+		own->sum_ns[h] = counters->sum_ns[h];
+		memcpy(own->bucket[h], counters->bucket[h], sizeof own->bucket[h]);
+	}
+	sampler->sampled_ns = now_ns;
+	sampler->known = true;
+}
+
 void sampler_take(struct sampler *sampler, const struct counters *counters, uint64_t now_ns, struct sample *ret_sample)
 {
 	const struct counters *before = &sampler->counters;
@@ -125,7 +142,5 @@ void sampler_take(struct sampler *sampler, const struct counters *counters, uint
 		heat_of(&d, STATS_READ_LATENCY, ret_sample->heat_reads);
 		heat_of(&d, STATS_WRITE_LATENCY, ret_sample->heat_writes);
 	}
-	sampler->counters = *counters;
-	sampler->sampled_ns = now_ns;
-	sampler->known = true;
+	remember(sampler, counters, now_ns);
 }

@@ -17,7 +17,7 @@
 struct sampler {
 	bool known;
 	uint64_t sampled_ns;     /* monotonic */
-	struct counters counters;
+	struct counters counters; /* but for the object */
 };
 
 struct sample {
