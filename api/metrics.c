@@ -4,12 +4,11 @@
  * a LUN and target, histogram buckets at every second power of two.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "api/accept.h"
 #include "api/handlers.h"
 #include "api/health.h"
 #include "api/request.h"
@@ -19,8 +18,7 @@
 #include "monitor/monitor.h"
 
 #define BUCKET_STEP       8 /* of STATS_BUCKETS: four a power of two */
-#define OPEN_METRICS      "application/openmetrics-text"
-#define OPEN_METRICS_TYPE OPEN_METRICS "; version=1.0.0; charset=utf-8"
+#define OPEN_METRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define TEXT_TYPE         "text/plain; version=0.0.4; charset=utf-8"
 
 #define L (1u << OBJECT_LUN)
@@ -231,23 +229,6 @@ static void write_control(const struct page *page, const struct service *s)
 
 /* --- the way out --- */
 
-/* RFC 9110 section 12.5.1: named, and not with q=0. */
-static bool wants_open_metrics(const char *accept)
-{
-	for (const char *at = accept; *at; at += strcspn(at, ",")) {
-		const char *q;
-		size_t len;
-
-		at += strspn(at, ", \t");
-		len = strcspn(at, ";, \t");
-		if (len != strlen(OPEN_METRICS) || strncasecmp(at, OPEN_METRICS, len) != 0)
-			continue;
-		q = strcasestr(at, "q=");
-		return !q || q > at + strcspn(at, ",") || strtod(q + 2, NULL) > 0;
-	}
-	return false;
-}
-
 static char *metrics_text(const struct service *s, bool open_metrics)
 {
 	char *text = NULL;
@@ -267,7 +248,8 @@ static char *metrics_text(const struct service *s, bool open_metrics)
 
 void get_metrics(struct request *rq)
 {
-	bool open_metrics = wants_open_metrics(rq->accept);
+	static const char *const types[] = { "text/plain", "application/openmetrics-text" };
+	bool open_metrics = accept_choose(rq->accept, types, 2) == 1;
 
 	answer_text(rq, 200, open_metrics ? OPEN_METRICS_TYPE : TEXT_TYPE, metrics_text(rq->service, open_metrics));
 }
