@@ -75,7 +75,7 @@ LIBS_reactor := -ljansson
 LIBS_api     := -lmicrohttpd -ljansson -lgnutls -lnettle
 LIBS_monitor := -lrrd -ljansson -lm
 LIBS_daemon  :=
-LIBS_cli     := -lcurl -ljansson
+LIBS_cli     := -lcurl -ljansson -lm
 
 define FOLDER_RULES
 SRC_$(1) := $$(wildcard $$(DIR_$(1))/*.c)

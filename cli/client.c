@@ -21,7 +21,20 @@ struct client {
 	char token[TOKEN_MAX]; /* "": none */
 	const char *ca_file;
 	char why_no_token[256];
+	FILE *said_to;   /* NULL: standard error */
+	long timeout_s;  /* 0: ANSWER_TIMEOUT_S */
 };
+
+static FILE *say_to(const struct client *client)
+{
+	return client->said_to ? client->said_to : stderr;
+}
+
+void client_watch(struct client *client, FILE *said_to, long timeout_s)
+{
+	client->said_to = said_to;
+	client->timeout_s = timeout_s;
+}
 
 /* --- the token --- */
 
@@ -232,9 +245,9 @@ static void prepare(struct client *client, const char *path, struct curl_slist *
 
 static enum cli_exit cannot_reach(const struct client *client, CURLcode code)
 {
-	fprintf(stderr, "lunette: cannot reach %s: %s\n", client->server, curl_easy_strerror(code));
+	fprintf(say_to(client), "lunette: cannot reach %s: %s\n", client->server, curl_easy_strerror(code));
 	if (code == CURLE_COULDNT_CONNECT)
-		fprintf(stderr, "lunette: is lunetted running there? --server and LUNETTE_SERVER name another place\n");
+		fprintf(say_to(client), "lunette: is lunetted running there? --server and LUNETTE_SERVER name another place\n");
 	return CLI_UNREACHABLE;
 }
 
@@ -254,7 +267,7 @@ enum cli_exit client_send(struct client *client, const struct client_request *re
 	if (body)
 		add_field(&fields, "Content-Type", strcmp(request->method, "PATCH") == 0 ? "application/merge-patch+json" :
 											    "application/json");
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, client->timeout_s ? client->timeout_s : ANSWER_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 	if (body) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
@@ -333,18 +346,18 @@ enum cli_exit client_judge(const struct client *client, const struct client_answ
 
 	if (verdict == CLI_OK)
 		return CLI_OK;
-	fprintf(stderr, "lunette: %s [%ld%s%s]\n", detail ? detail : "the service refused", answer->status, code ? " " : "",
+	fprintf(say_to(client), "lunette: %s [%ld%s%s]\n", detail ? detail : "the service refused", answer->status, code ? " " : "",
 		code ? code : "");
 	json_array_foreach(json_object_get(problem, "errors"), i, item) {
 		const char *pointer = json_string_value(json_object_get(item, "pointer"));
 		const char *words = json_string_value(json_object_get(item, "detail"));
 
 		if (pointer && *pointer)
-			fprintf(stderr, "  at %s%s%s\n", pointer, words && detail && strcmp(words, detail) ? ": " : "",
+			fprintf(say_to(client), "  at %s%s%s\n", pointer, words && detail && strcmp(words, detail) ? ": " : "",
 				words && detail && strcmp(words, detail) ? words : "");
 	}
 	if (help)
-		fprintf(stderr, "  %s\n", help);
+		fprintf(say_to(client), "  %s\n", help);
 	return verdict;
 }
 

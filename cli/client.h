@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "cli/exit_status.h"
 #include "cli/command.h"
@@ -42,6 +43,8 @@ struct client_answer {
 struct client *client_new(const struct invocation *invocation, struct err *err);
 void client_free(struct client *client);
 const char *client_server(const struct client *client);
+/* From now on: what goes wrong is said there instead of on standard error, and answers are waited for so long. */
+void client_watch(struct client *client, FILE *said_to, long timeout_s);
 
 /* CLI_OK: there is an answer, whatever its status; free it. Otherwise CLI_UNREACHABLE (said on standard error). */
 enum cli_exit client_send(struct client *client, const struct client_request *request, struct client_answer *ret);

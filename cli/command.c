@@ -109,6 +109,9 @@ const struct cli_option cli_options[] = {
 	{ "prune", NULL, CLI_FLAG, CLI_QUERY, "prune", "remove what the file does not name" },
 	{ "no-wait", NULL, CLI_FLAG, CLI_LOCAL, NULL, "do not wait for a long operation" },
 	{ "follow", NULL, CLI_FLAG, CLI_LOCAL, NULL, "go on with what happens from now on" },
+	{ "once", NULL, CLI_FLAG, CLI_LOCAL, NULL, "one table instead of the screen; so it is without a terminal" },
+	{ "kind", "KIND", CLI_TEXT, CLI_LOCAL, NULL, "lun (default), session, target or worker" },
+	{ "sort", "KEY", CLI_TEXT, CLI_LOCAL, NULL, "iops (default), bytes, p99 or queue" },
 };
 const size_t cli_option_count = sizeof cli_options / sizeof cli_options[0];
 
@@ -284,6 +287,9 @@ const struct cli_command cli_commands[] = {
 
 	{ "events", NULL, "", SHOW, .path = V1 "/events", .options = "follow", .run = run_events,
 	  .help = "What happened lately: logins, logouts, failures, changes." },
+	{ "top", NULL, "", SHOW, .path = V1 "/top", .options = "kind sort once", .run = run_top,
+	  .help = "The busiest LUNs, sessions, targets or workers, every second; h lists the keys.",
+	  .example = "lunette top --kind session --sort p99" },
 	{ "audit", NULL, "", LIST, .path = V1 "/audit",
 	  .columns = "TIME=time ACTOR=actor PEER=peer METHOD=method OBJECT=object STATUS=status DRY-RUN=dry_run",
 	  .help = "Who changed what, newest first." },
