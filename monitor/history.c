@@ -62,13 +62,14 @@ struct history {
 	struct question *questions;  /* control thread */
 	unsigned question_count;     /* control thread */
 	_Atomic unsigned keep_days;
+	size_t queue_bytes_max;
 
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t work;
+	pthread_cond_t work, end;
 	struct job *first, **last;
 	size_t queue_bytes;   /* of rows that wait */
 	uint64_t dropped;     /* batches, since the queue was last empty */
-	bool stopping, abandoned;
+	bool stopping, ended, abandoned; /* ended: nothing but the join is left; abandoned: the thread frees everything */
 	uint64_t stop_ns;     /* nothing is written from then on */
 };
 
@@ -167,8 +168,8 @@ static size_t job_bytes(const struct job *job)
 	return job->rows ? rows_bytes(job->rows->width, job->rows->room) : 0;
 }
 
-/* Called locked. The oldest rows that wait. */
-static void drop_oldest(struct history *h)
+/* Called locked. The oldest rows that wait; false: none do. */
+static bool drop_oldest(struct history *h)
 {
 	struct job **at = &h->first, *job;
 
@@ -176,7 +177,7 @@ static void drop_oldest(struct history *h)
 		at = &(*at)->next;
 	job = *at;
 	if (!job)
-		return;
+		return false;
 	*at = job->next;
 	if (!job->next)
 		h->last = at;
@@ -184,17 +185,18 @@ static void drop_oldest(struct history *h)
 	if (h->dropped++ == 0)
 		log_warning("history is lost: the disk does not keep up, %zu bytes wait for it", h->queue_bytes);
 	job_free(job);
+	return true;
 }
 
 static void submit(struct history *h, struct job *job)
 {
 	job->next = NULL;
 	pthread_mutex_lock(&h->lock);
-	h->queue_bytes += job_bytes(job);
-	while (h->queue_bytes > HISTORY_QUEUE_BYTES)
-		drop_oldest(h);
 	*h->last = job;
 	h->last = &job->next;
+	h->queue_bytes += job_bytes(job);
+	while (h->queue_bytes > h->queue_bytes_max && drop_oldest(h))
+		continue;
 	pthread_cond_signal(&h->work);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -288,13 +290,15 @@ static void work_on(struct history *h, struct job *job, bool late)
 	job_free(job);
 }
 
-/* A question, answered or not, goes back to the control thread, while there is one that waits. */
+/* A question, answered or not, goes back to the control thread, unless that waits no more. */
 static void send_back(struct history *h, struct question *q)
 {
 	q->mail.run = deliver;
 	pthread_mutex_lock(&h->lock);
 	if (!h->abandoned)
 		mailbox_post(h->mailbox, &q->mail);
+	else
+		question_free(q);
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -302,6 +306,7 @@ static void history_destroy(struct history *h)
 {
 	history_files_free(h->files);
 	pthread_cond_destroy(&h->work);
+	pthread_cond_destroy(&h->end);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
@@ -330,6 +335,8 @@ static void *run(void *arg)
 	}
 	pthread_mutex_lock(&h->lock);
 	abandoned = h->abandoned;
+	h->ended = true;
+	pthread_cond_signal(&h->end);
 	pthread_mutex_unlock(&h->lock);
 	if (abandoned)
 		history_destroy(h);
@@ -351,14 +358,20 @@ static bool start_thread(struct history *h)
 struct history *history_open(const struct history_options *options)
 {
 	struct history *h = calloc(1, sizeof *h);
+	pthread_condattr_t attr;
 
 	if (!h)
 		return NULL;
 	h->mailbox = options->mailbox;
 	h->keep_days = options->keep_days;
+	h->queue_bytes_max = options->queue_bytes ? options->queue_bytes : HISTORY_QUEUE_BYTES;
 	h->last = &h->first;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->work, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&h->end, &attr);
+	pthread_condattr_destroy(&attr);
 	h->files = options->dir ? history_files_new(options) : NULL;
 	if ((options->dir && !h->files) || !start_thread(h)) {
 		history_destroy(h);
@@ -392,27 +405,33 @@ static void cancel_questions(struct history *h)
 void history_free(struct history *h)
 {
 	struct timespec until;
+	bool ended;
 
 	if (!h)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += FREE_WAIT_S;
 	pthread_mutex_lock(&h->lock);
 	h->stopping = true;
 	h->stop_ns = clock_now_ns() + FREE_WRITE_NS;
 	pthread_cond_signal(&h->work);
+	while (!h->ended && pthread_cond_timedwait(&h->end, &h->lock, &until) == 0)
+		continue;
 	pthread_mutex_unlock(&h->lock);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += FREE_WAIT_S;
-	if (pthread_clockjoin_np(h->thread, NULL, CLOCK_MONOTONIC, &until) == 0) {
-		cancel_questions(h);
-		history_destroy(h);
-		return;
-	}
-	log_warning("history is lost: the disk does not answer");
 	cancel_questions(h);
 	pthread_mutex_lock(&h->lock);
-	h->abandoned = true;
-	pthread_detach(h->thread);
+	ended = h->ended;
+	if (!ended) {
+		h->abandoned = true;
+		pthread_detach(h->thread);
+	}
 	pthread_mutex_unlock(&h->lock);
+	if (ended) {
+		pthread_join(h->thread, NULL);
+		history_destroy(h);
+	} else {
+		log_warning("history is lost: the disk does not answer");
+	}
 }
 
 /* --- what control asks for --- */

@@ -13,8 +13,8 @@
  * disk that hangs loses the oldest batches. A new file is begun at most once a second (after a first HISTORY_NEW_BURST);
  * rows of an object that has to wait for it are lost.
  *
- * Sizes are fixed from the first second on: 8 bytes for each value of each archive, and the head. Measured: 36.2 MB for a LUN
- * and 2.3 MB for its heat map, 24.8 MB for a target, XX MB for a worker and XX MB for a host.
+ * A file has its size from the first second on. Measured, in MB: LUN 38.2 and its heat map 2.3, target 32.2, worker 44.2,
+ * host 58.3; 1,000 busy LUNs cost 0.8 % of a CPU (6.4 us a row of a second, 15 us a row of a heat map; 1.3 us when idle).
  */
 #ifndef LUNETTE_MONITOR_HISTORY_H
 #define LUNETTE_MONITOR_HISTORY_H
@@ -74,7 +74,8 @@ struct history_options {
 	unsigned keep_days;
 	struct mailbox *mailbox;
 	unsigned shrink;        /* archives with so many times fewer rows */
-	unsigned new_burst;
+	unsigned new_burst;     /* HISTORY_NEW_BURST */
+	size_t queue_bytes;     /* HISTORY_QUEUE_BYTES */
 	uint64_t reserve_bytes; /* that stay free on the file system; default the larger of 256 MiB and 5 % */
 };
 struct history *history_open(const struct history_options *options);

@@ -748,6 +748,30 @@ static void more_questions_than_may_wait_are_refused_and_all_are_answered(void *
 	assert_int_equal(ask(rig, rig->base_s, rig->base_s + 600, 1, SERIES_CF_AVERAGE, NULL), 0);
 }
 
+static void a_disk_that_does_not_keep_up_loses_the_oldest_rows_and_is_told_once(void **state)
+{
+	struct rig *rig = *state;
+
+	close_history(rig);
+	rig->options.queue_bytes = 40000;
+	open_history(rig);
+	for (int i = 0; i < 100; i++) {
+		struct history_rows *rows = numbers(rig, &lun, rig->base_s + i, 1);
+		struct history_rows *large = history_rows_new(rows->table, &rows->object, 100); /* counts with its room */
+
+		*history_rows_add(large, rows->time_s[0]) = 0;
+		memcpy(large->value, rows->value, rows->width * sizeof *rows->value);
+		history_rows_free(rows);
+		history_write(rig->history, large);
+	}
+	assert_int_equal(ask(rig, rig->base_s, rig->base_s + 100, 1, SERIES_CF_AVERAGE, NULL), 0);
+	assert_near(value_at(rig, 0, 99), 100, 0);
+	assert_int_equal(lines_with(rig, "history is lost"), lines_with(rig, "history is written again"));
+	assert_true(lines_with(rig, "history is lost") >= 1);
+	history_write(rig->history, history_rows_new(HISTORY_METRICS, &lun, 100)); /* empty: not even queued */
+	rig->options.queue_bytes = 0;
+}
+
 static void questions_without_an_answer_are_cancelled_at_the_end(void **state)
 {
 	struct rig *rig = *state;
@@ -794,6 +818,7 @@ int main(void)
 		TEST(files_of_objects_long_gone_are_removed),
 		TEST(only_a_few_files_are_removed_at_a_time),
 		TEST(more_questions_than_may_wait_are_refused_and_all_are_answered),
+		TEST(a_disk_that_does_not_keep_up_loses_the_oldest_rows_and_is_told_once),
 		TEST(questions_without_an_answer_are_cancelled_at_the_end),
 	};
 
