@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #define ENTER "\033[?1049h\033[?25l\033[2J" /* alternate screen, no cursor, empty */
-#define LEAVE "\033[0m\033[?25h\033[?1049l"
+#define LEAVE "\033[0m\033[?2026l\033[?25h\033[?1049l"
+#define FRAME "\033[?2026h\033[H" /* shown as one where the terminal knows how, from the first line on */
+#define SHOW  "\033[?2026l"
 
 static const int fatal_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
 #define FATAL_SIGNALS (sizeof fatal_signals / sizeof fatal_signals[0])
@@ -220,7 +222,7 @@ bool terminal_draw(const char *text, unsigned inverse)
 	if (!out)
 		return true;
 	terminal_size(&rows, &columns);
-	fputs("\033[H", out);
+	fputs(FRAME, out);
 	/* a line is cleared before it is written: behind its last column the cursor stands on that */
 	for (const char *at = text;; line++) {
 		size_t len = strcspn(at, "\n");
@@ -234,6 +236,7 @@ bool terminal_draw(const char *text, unsigned inverse)
 	}
 	if (line + 1 < rows)
 		fputs("\r\n\033[J", out);
+	fputs(SHOW, out);
 	written = fclose(out) == 0 && write_all(frame, size);
 	free(frame);
 	return written;

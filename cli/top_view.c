@@ -43,6 +43,7 @@ int top_sort_find(const char *name)
 static void write_scaled(double value, double step, const char *const *units, unsigned count, char ret_text[16])
 {
 	unsigned unit = 0;
+	double tenths;
 
 	if (isnan(value)) {
 		strcpy(ret_text, "-");
@@ -52,8 +53,9 @@ static void write_scaled(double value, double step, const char *const *units, un
 		value /= step;
 		unit++;
 	}
-	snprintf(ret_text, 16, value == floor(value) || fabs(value) >= 99.95 ? "%.0f%s" : "%.1f%s",
-		 fmin(fmax(value, -9999), 99999), units[unit]);
+	value = fmin(fmax(value, -9999), 99999);
+	tenths = round(value * 10);
+	snprintf(ret_text, 16, fmod(tenths, 10) == 0 || fabs(tenths) >= 1000 ? "%.0f%s" : "%.1f%s", value, units[unit]);
 }
 
 void top_number(double value, char ret_text[16])

@@ -236,7 +236,7 @@ static void numbers_are_short_and_unknown_is_a_dash(void **state)
 		{ top_number, 1e300, "99999T" }, { top_number, INFINITY, "99999T" }, { top_number, -INFINITY, "-9999T" },
 		{ top_bytes, NAN, "-" }, { top_bytes, 512, "512" }, { top_bytes, 1536, "1.5K" }, { top_bytes, 1 << 30, "1G" },
 		{ top_duration, NAN, "-" }, { top_duration, 0.00023, "230us" }, { top_duration, 0.0014, "1.4ms" },
-		{ top_duration, 2.05, "2.0s" }, { top_duration, 3600, "3600s" },
+		{ top_duration, 2.04, "2s" }, { top_duration, 0.0360001, "36ms" }, { top_duration, 3600, "3600s" },
 	};
 	char text[16];
 
