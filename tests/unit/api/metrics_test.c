@@ -107,7 +107,7 @@ static void accept_is_read_as_a_list_with_weights(void **state)
 /* Families are together, nothing is in the text twice, samples follow their TYPE. */
 static void check_families(struct answered *a, bool open_metrics)
 {
-	char *text = a->keep->answer.body, *save = NULL, family[128] = "", type[32] = "", line_start[128];
+	char *text = a->keep->answer.body, *save = NULL, family[128] = "", type[32] = "", line_start[160];
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if (strncmp(line, "# HELP ", 7) == 0) {
@@ -115,7 +115,7 @@ static void check_families(struct answered *a, bool open_metrics)
 			snprintf(line_start, sizeof line_start, "# HELP %s ", family);
 			assert_null(strstr(save, line_start));
 		} else if (strncmp(line, "# TYPE ", 7) == 0) {
-			assert_int_equal(sscanf(line, "# TYPE %127s %31s", line_start, type), 2);
+			assert_int_equal(sscanf(line, "# TYPE %159s %31s", line_start, type), 2);
 			assert_string_equal(line_start, family);
 			assert_int_equal(!open_metrics && strcmp(type, "counter") == 0,
 					 strlen(family) > 6 && strcmp(family + strlen(family) - 6, "_total") == 0);
