@@ -5,7 +5,7 @@ import { type Schema, ask, client } from "../api/client";
 import { useLive, useTop } from "../api/lists";
 import { type Loaded, useLoaded } from "../api/use";
 import { useEvents } from "../events";
-import { type Values, bytesText, latencyText, most, rateText, sum, valueText } from "../format";
+import { type Values, bytesText, latencyText, rateText, sum, valueText } from "../format";
 import { href } from "../router";
 import { useMay } from "../session";
 import { Badge, Meter } from "../ui/controls";
@@ -96,16 +96,25 @@ function Tile({
 	);
 }
 
-function Totals({ object, values: v }: { object: string | undefined; values: Values | undefined }) {
+function Totals({
+	object,
+	values: v,
+	waiting,
+}: {
+	object: string | undefined;
+	values: Values | undefined;
+	waiting: boolean;
+}) {
 	const spark = (metric: string, label: string) =>
 		object ? <Sparkline object={object} metric={metric} label={label} width={160} height={32} /> : null;
+	const now = (text: string) => (waiting ? "…" : text);
 	const each = (read: string, write: string, unit: string) =>
-		`${valueText(v?.[read], unit)} read, ${valueText(v?.[write], unit)} write`;
+		v ? `${valueText(v[read], unit)} read, ${valueText(v[write], unit)} write` : "";
 	return (
 		<div class="tiles" aria-label="Now" role="group">
 			<Tile
 				name="Operations"
-				value={rateText(v, "read_iops", "write_iops", "operations/s")}
+				value={now(rateText(v, "read_iops", "write_iops", "operations/s"))}
 				testid="total-iops"
 				note={each("read_iops", "write_iops", "operations/s")}
 			>
@@ -113,7 +122,7 @@ function Totals({ object, values: v }: { object: string | undefined; values: Val
 			</Tile>
 			<Tile
 				name="Throughput"
-				value={rateText(v, "read_bytes_per_s", "write_bytes_per_s", "bytes/s")}
+				value={now(rateText(v, "read_bytes_per_s", "write_bytes_per_s", "bytes/s"))}
 				testid="total-throughput"
 				note={each("read_bytes_per_s", "write_bytes_per_s", "bytes/s")}
 			>
@@ -121,7 +130,7 @@ function Totals({ object, values: v }: { object: string | undefined; values: Val
 			</Tile>
 			<Tile
 				name="Latency, 99 %"
-				value={valueText(most(v?.["read_latency_p99"], v?.["write_latency_p99"]), "seconds")}
+				value={now(latencyText(v))}
 				testid="total-latency"
 				note={each("read_latency_p99", "write_latency_p99", "seconds")}
 			>
@@ -129,7 +138,7 @@ function Totals({ object, values: v }: { object: string | undefined; values: Val
 			</Tile>
 			<Tile
 				name="Sessions"
-				value={valueText(v?.["sessions"], "1")}
+				value={now(valueText(v?.["sessions"], "1"))}
 				note="of initiators, logged in"
 				testid="total-sessions"
 			>
@@ -241,7 +250,10 @@ function Recent() {
 	return (
 		<Panel title="Recent events" testid="recent-events" actions={<a href="#/events">All events</a>}>
 			{problem && stream !== "open" && <p class="note warning">Events do not come at the moment: {problem}</p>}
-			<EventList events={events.slice(0, RECENT)} none="Nothing has happened since the daemon started." />
+			<EventList
+				events={events.slice(0, RECENT)}
+				none={stream === "open" ? "Nothing has happened since the daemon started." : "Waiting for the events …"}
+			/>
 		</Panel>
 	);
 }
@@ -285,7 +297,7 @@ export function OverviewPage() {
 				</p>
 			)}
 			{any.data === false && <FirstSteps />}
-			<Totals object={host} values={values} />
+			<Totals object={host} values={values} waiting={!values && !problem} />
 			<Capacity values={values} />
 			<div class="columns busy">
 				<Busiest />

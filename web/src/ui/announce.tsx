@@ -27,11 +27,11 @@ export function toast(text: string, bad = false): void {
 
 export function Announcer() {
 	return (
-		<>
+		<section aria-label="Messages">
 			<div class="hidden" aria-live="polite" role="status" data-testid="announcer">
 				{useStore(spoken)}
 			</div>
-			<ul class="toasts" aria-label="Messages">
+			<ul class="toasts">
 				{useStore(toasts).map((toast) => (
 					<li key={toast.id} class={toast.bad ? "toast bad" : "toast"} data-testid="toast">
 						<span>{toast.text}</span>
@@ -46,6 +46,6 @@ export function Announcer() {
 					</li>
 				))}
 			</ul>
-		</>
+		</section>
 	);
 }
