@@ -9,6 +9,9 @@
 
 #define LEGEND_ROW_PX 16
 #define LEGEND_PART   0.36 /* of the height, at most */
+#define LEGEND_PX     460  /* of a column, where there are several */
+#define NUMBER_PX     112
+#define PLOT_PX_MIN   64
 
 const struct chart_row chart_rows[] = {
 #define CHART(name, title, drawing, objects, metrics, meaning) \
@@ -124,6 +127,12 @@ static void label_of(const struct series_set *set, size_t i, char *ret_text, siz
 		snprintf(ret_text, size, "%s, %s", s->object.name, metric_rows[s->metric].title);
 }
 
+/* With the colour, 64 lines that differ. */
+static const char *dash_of(size_t i)
+{
+	return svg_dashes[(i + i / SVG_COLOURS) % SVG_COLOURS];
+}
+
 static void put_number(struct svg *svg, double x, double y, const char *name, double value, enum metric_unit unit)
 {
 	char number[48], text[64];
@@ -133,47 +142,59 @@ static void put_number(struct svg *svg, double x, double y, const char *name, do
 	svg_text(svg, x, y, "end", "number", 0, text);
 }
 
-static void put_legend_row(struct svg *svg, const struct series_set *set, size_t i, double y)
+static void put_legend_row(struct svg *svg, const struct series_set *set, size_t i, double left, double right, double y)
 {
 	enum metric_unit unit = metric_rows[set->series[i].metric].unit;
 	struct summary s = summarize(&set->series[i], set->point_count);
-	double right = svg->left + svg->width, numbers = svg->width > 620 ? 390 : svg->width > 420 ? 260 : 130;
+	static const char *const names[] = { "max", "mean", "now" };
+	const double values[] = { s.max, s.mean, s.now }, name_px = 120; /* of a name at least */
+	unsigned numbers = (unsigned)fmin(fmax((right - left - name_px) / NUMBER_PX, 0), 3);
 	char label[2 * STATS_NAME_MAX];
 
 	fprintf(svg->out,
 		"<g class=\"legend\"><line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"2.5\" "
 		"stroke-dasharray=\"%s\"/>\n",
-		svg->left, y - 4, svg->left + 22, y - 4, svg->palette->series[i % SVG_COLOURS],
-		i < SVG_COLOURS ? svg_dashes[i] : svg_dashes[(i / SVG_COLOURS) % SVG_COLOURS]);
+		left, y - 4, left + 26, y - 4, svg->palette->series[i % SVG_COLOURS], dash_of(i));
 	label_of(set, i, label, sizeof label);
-	svg_text(svg, svg->left + 28, y, "start", "name", svg->width - numbers - 28, label);
-	put_number(svg, right, y, "max", s.max, unit);
-	if (numbers > 130)
-		put_number(svg, right - 130, y, "mean", s.mean, unit);
-	if (numbers > 260)
-		put_number(svg, right - 260, y, "now", s.now, unit);
+	svg_text(svg, left + 32, y, "start", "name", right - left - 32 - numbers * NUMBER_PX, label);
+	for (unsigned n = 0; n < numbers; n++)
+		put_number(svg, right - n * NUMBER_PX, y, names[n], values[n], unit);
 	fputs("</g>\n", svg->out);
+}
+
+static unsigned legend_columns(const struct svg *svg, const struct series_set *set)
+{
+	return set->series_count > 4 ? (unsigned)fmax(svg->width / LEGEND_PX, 1) : 1;
+}
+
+/* What the height has room for; the plot goes first. */
+static size_t legend_rows(const struct svg *svg, const struct series_set *set)
+{
+	double room = fmin(svg->options->height_px * LEGEND_PART, svg->height - PLOT_PX_MIN);
+	size_t fit = (size_t)fmax(room / LEGEND_ROW_PX, 0), columns = legend_columns(svg, set);
+	size_t needed = (set->series_count + columns - 1) / columns;
+
+	return needed < fit ? needed : fit;
 }
 
 static void put_legend(struct svg *svg, const struct series_set *set, size_t rows)
 {
-	double y = svg->top + svg->height + 24 + LEGEND_ROW_PX - 2;
-	size_t shown = rows < set->series_count ? rows - 1 : rows;
+	double top = svg->top + svg->height + 26 + LEGEND_ROW_PX;
+	unsigned columns = legend_columns(svg, set);
+	double column_px = svg->width / columns;
+	size_t room = rows * columns, shown = set->series_count <= room ? set->series_count : room - 1;
 	char text[64];
 
-	for (size_t i = 0; i < shown; i++, y += LEGEND_ROW_PX)
-		put_legend_row(svg, set, i, y);
+	for (size_t i = 0; i < shown; i++) {
+		double left = svg->left + (double)(i / rows) * column_px;
+
+		put_legend_row(svg, set, i, left, left + column_px - (columns > 1 ? 24 : 0), top + (double)(i % rows) * LEGEND_ROW_PX);
+	}
 	if (shown < set->series_count) {
 		snprintf(text, sizeof text, "and %zu more", set->series_count - shown);
-		svg_text(svg, svg->left + 28, y, "start", "more faint", 0, text);
+		svg_text(svg, svg->left + (columns - 1) * column_px + 32, top + (double)(rows - 1) * LEGEND_ROW_PX, "start",
+			 "more faint", 0, text);
 	}
-}
-
-static size_t legend_rows(const struct svg *svg, const struct series_set *set)
-{
-	size_t fit = (size_t)(svg->options->height_px * LEGEND_PART / LEGEND_ROW_PX);
-
-	return set->series_count < fit ? set->series_count : fit;
 }
 
 /* --- lines --- */
@@ -196,53 +217,53 @@ static double column_value(const struct series_set *set, const struct series *se
 	return set->cf == SERIES_CF_MAX || known == 0 ? max : sum / (double)known;
 }
 
+struct line {
+	const struct series_set *set;
+	const struct series *series;
+	const struct reduction *reduction;
+	size_t columns;
+};
+
+/* A path of all values with neighbours, or, alone, of those between two gaps: drawn as points. */
+static void put_path(struct svg *svg, const struct line *l, bool alone)
+{
+	bool drawn = false;
+
+	for (size_t c = 0; c < l->columns; c++) {
+		double value = column_value(l->set, l->series, c, l->columns);
+		bool single = !drawn && (c + 1 == l->columns || isnan(column_value(l->set, l->series, c + 1, l->columns)));
+
+		if (!isnan(value) && single == alone)
+			fprintf(svg->out, "%c%.1f %.1f%s", drawn ? 'L' : 'M',
+				svg->left + svg->width * ((double)c + 1) / (double)l->columns, svg_y(svg, l->reduction, value),
+				alone ? "h0" : "");
+		drawn = !isnan(value) && !single;
+	}
+}
+
 static void put_line(struct svg *svg, const struct series_set *set, size_t i, const struct reduction *reduction)
 {
 	const struct series *s = &set->series[i];
-	size_t columns = set->point_count < (size_t)svg->width ? set->point_count : (size_t)svg->width;
-	bool drawn = false, alone = false;
-	char object[STATS_NAME_MAX + 16];
+	struct line line = { set, s, reduction, set->point_count < (size_t)svg->width ? set->point_count : (size_t)svg->width };
+	const char *colour = svg->palette->series[i % SVG_COLOURS];
 
-	snprintf(object, sizeof object, "%s:%s", object_kind_name(s->object.kind), s->object.name);
-	fputs("<path class=\"line\" stroke-linecap=\"round\" data-object=\"", svg->out);
-	svg_escape(svg->out, object);
-	fprintf(svg->out, "\" data-series=\"%s\" stroke=\"%s\" stroke-dasharray=\"%s\" d=\"", metric_rows[s->metric].name,
-		svg->palette->series[i % SVG_COLOURS],
-		i < SVG_COLOURS ? svg_dashes[i] : svg_dashes[(i / SVG_COLOURS) % SVG_COLOURS]);
-	for (size_t c = 0; c < columns; c++) {
-		double value = column_value(set, s, c, columns);
-
-		if (isnan(value)) {
-			if (alone)
-				fputs("h0.5", svg->out); /* a point between two gaps is seen */
-			drawn = alone = false;
-			continue;
-		}
-		fprintf(svg->out, "%c%.1f %.1f", drawn ? 'L' : 'M', svg->left + svg->width * ((double)c + 1) / (double)columns,
-			svg_y(svg, reduction, value));
-		alone = !drawn;
-		drawn = true;
-	}
-	fputs(alone ? "h0.5\"/>\n" : "\"/>\n", svg->out);
+	fprintf(svg->out, "<g data-object=\"%s:", object_kind_name(s->object.kind));
+	svg_escape(svg->out, s->object.name);
+	fprintf(svg->out, "\" data-series=\"%s\" stroke=\"%s\"><path class=\"line\" stroke-dasharray=\"%s\" d=\"",
+		metric_rows[s->metric].name, colour, dash_of(i));
+	put_path(svg, &line, false);
+	fputs("\"/><path class=\"point\" d=\"", svg->out);
+	put_path(svg, &line, true);
+	fputs("\"/></g>\n", svg->out);
 }
 
 /* The breaks last: nothing is drawn inside them. */
 static void put_breaks(struct svg *svg, const struct reduction *reduction, enum metric_unit unit)
 {
-	for (unsigned i = 0; i < reduction->count; i++) {
-		const struct reduction_segment *s = &reduction->segment[i];
-		char factor[64], from[48], to[48], text[200];
-
-		if (s->factor <= 1)
-			continue;
-		svg_break(svg, svg->left, svg->width, s);
-		svg_factor_text(s->factor, factor, sizeof factor);
-		value_text(s->from_value, unit, from, sizeof from);
-		value_text(s->to_value, unit, to, sizeof to);
-		snprintf(text, sizeof text, "%s to %s drawn %s", from, to, factor);
-		svg_label(svg, svg->left + svg->width / 2,
-			  svg->top + svg->height * (1 - (s->from_height + s->to_height) / 2) + 4, text);
-	}
+	for (unsigned i = 0; i < reduction->count; i++)
+		if (reduction->segment[i].factor > 1)
+			svg_break(svg, svg->left, svg->width, &reduction->segment[i]);
+	svg_factors(svg, reduction, unit);
 }
 
 static void put_plot(struct svg *svg, const struct series_set *set, double max)
@@ -268,10 +289,10 @@ char *chart_lines_svg(const struct chart_options *options, const struct series_s
 	if (!svg_begin(&svg, options, "lines", "Values over time; the legend gives the newest, the mean and the largest of each line."))
 		return NULL;
 	rows = legend_rows(&svg, set);
-	svg.height -= rows ? (double)(rows * LEGEND_ROW_PX) + 4 : 0;
+	svg.height -= rows ? (double)(rows * LEGEND_ROW_PX) + 6 : 0;
 	if (isnan(max) || set->series_count == 0) {
 		svg_time_axis(&svg, set->from_s, set->from_s + (int64_t)(set->point_count * set->step_s));
-		svg_empty(&svg, "no data in this time");
+		svg_empty(&svg, set->from_s, set->from_s + (int64_t)(set->point_count * set->step_s));
 	} else {
 		put_plot(&svg, set, max);
 	}

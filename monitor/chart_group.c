@@ -11,10 +11,15 @@
 
 #include "monitor/svg.h"
 
-#define GRAPHICS_MAX  (2 * (REDUCTION_BREAKS_MAX + 1) + REDUCTION_BREAKS_MAX)
-#define SLOT_WIDE_PX  62 /* from here on labels lie; below, they stand */
-#define SLOT_LABEL_PX 11 /* below, there is no room for any */
-#define BAR_PX_MAX    72
+#define GRAPHICS_MAX     (2 * (REDUCTION_BREAKS_MAX + 1) + REDUCTION_BREAKS_MAX)
+#define SLOT_LYING_PX    68 /* from here on labels lie; below, they stand */
+#define SLOT_STANDING_PX 13 /* below, there is no room for any */
+#define LYING_PX         52
+#define STANDING_PART    0.42 /* of the height, at most */
+#define NAME_PX_MIN      30
+#define KEY_PX           24
+#define PLOT_PX_MIN      64
+#define BAR_PX_MAX       72
 
 enum graphic_kind { FIRST, SECOND, THIRD };
 
@@ -120,10 +125,14 @@ json_t *group_chart_json(const struct group_chart *chart, double threshold)
 
 /* --- picture --- */
 
+enum labels { LABELS_LYING, LABELS_STANDING, LABELS_NONE };
+
 struct layout {
 	const struct group_chart *chart;
 	double slot_px, bar_px;
-	bool wide, labels;
+	double labels_px; /* height below the plot */
+	double values_px; /* of the longest values, where labels stand; 0: there is no room for values, only for names */
+	enum labels labels;
 };
 
 static double height_y(const struct svg *svg, double height)
@@ -131,24 +140,26 @@ static double height_y(const struct svg *svg, double height)
 	return svg->top + svg->height * (1 - height);
 }
 
-static void put_graphic(struct svg *svg, const struct graphic *g, double x, double width)
+/* solid: the first goes on through the break, else the second does. */
+static void put_graphic(struct svg *svg, const struct graphic *g, double x, double width, bool solid, bool dashed)
 {
 	double y = height_y(svg, g->to_height), height = height_y(svg, g->from_height) - y;
-	const char *colour = svg->palette->series[0];
+	const char *const *colour = svg->palette->series;
 
 	if (g->kind == THIRD)
 		fprintf(svg->out,
-			"<rect class=\"third\" data-factor=\"%.6g\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
-			"fill=\"%s\" fill-opacity=\"0.3\"/>\n",
-			g->factor, x, y, width, height, colour);
+			"<rect class=\"third\" data-factor=\"%.6g\" x=\"%.1f\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\" "
+			"fill=\"url(#hatch-%s)\"/>\n",
+			g->factor, x, y, width, height, solid ? "first" : "second");
 	else if (g->kind == FIRST)
 		fprintf(svg->out, "<rect class=\"first\" x=\"%.1f\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\" fill=\"%s\"/>\n", x,
-			y, width, height, colour);
+			y, width, height, colour[0]);
 	else
 		fprintf(svg->out,
 			"<rect class=\"second\" x=\"%.1f\" y=\"%.2f\" width=\"%.1f\" height=\"%.2f\" fill=\"%s\" "
-			"fill-opacity=\"0.14\" stroke=\"%s\" stroke-width=\"1.3\"/>\n",
-			x + 0.6, y, fmax(width - 1.2, 0.5), height, colour, svg->palette->series[1]);
+			"fill-opacity=\"0.14\" stroke=\"%s\" stroke-width=\"1.3\"%s/>\n",
+			x + 0.6, y, fmax(width - 1.2, 0.5), height, colour[0], colour[1],
+			dashed ? " stroke-dasharray=\"4 3\"" : "");
 }
 
 static void values_of(const struct group_chart *chart, const struct group_component *c, char *text, size_t size)
@@ -163,15 +174,16 @@ static void values_of(const struct group_chart *chart, const struct group_compon
 		snprintf(text, size, "%s / %s", first, second);
 }
 
-/* Values first, the name in the room that is left. */
-static void put_standing(struct svg *svg, double x, const char *name, const char *values)
+/* Upwards to the bar: the values whole, the name in the room that is left. */
+static void put_standing(struct svg *svg, const struct layout *l, double x, const char *name, const char *values)
 {
-	double y = svg->top + svg->height + 8, room = svg->options->height_px - y - 26, values_px = svg_text_width(values);
+	double y = svg->top + svg->height + 8, room = l->labels_px - 12, values_px = l->values_px > 0 ? l->values_px + 8 : 0;
 
 	fprintf(svg->out, "<g transform=\"rotate(-90 %.1f %.1f)\">", x + 4, y);
-	svg_text(svg, x + 4, y, "end", "value", 0, values);
-	if (room - values_px > 30)
-		svg_text(svg, x + 4 - values_px - 8, y, "end", "name", room - values_px - 8, name);
+	if (values_px > 0)
+		svg_text(svg, x + 4, y, "end", "second-value", 0, values);
+	if (room - values_px >= NAME_PX_MIN)
+		svg_text(svg, x + 4 - values_px, y, "end", "name faint", room - values_px, name);
 	fputs("</g>\n", svg->out);
 }
 
@@ -180,91 +192,136 @@ static void put_labels(struct svg *svg, const struct layout *l, const struct gro
 	double bottom = svg->top + svg->height;
 	char values[112];
 
-	if (l->wide) {
-		svg_text(svg, x, bottom + 15, "middle", "name", l->slot_px - 4, c->label);
+	if (l->labels == LABELS_LYING) {
+		svg_text(svg, x, bottom + 16, "middle", "name", l->slot_px - 4, c->label);
 		value_text(c->first, l->chart->unit, values, sizeof values);
-		svg_text(svg, x, bottom + 30, "middle", "value", l->slot_px, values);
+		svg_text(svg, x, bottom + 31, "middle", "value", 0, values);
 		value_text(c->second, l->chart->unit, values, sizeof values);
-		svg_text(svg, x, bottom + 44, "middle", "second-value faint", l->slot_px, values);
-	} else if (l->labels) {
+		svg_text(svg, x, bottom + 45, "middle", "second-value faint", 0, values);
+	} else if (l->labels == LABELS_STANDING) {
 		values_of(l->chart, c, values, sizeof values);
-		put_standing(svg, x, c->label, values);
+		put_standing(svg, l, x, c->label, values);
 	}
 }
 
 static void put_component(struct svg *svg, const struct layout *l, size_t i)
 {
-	const struct group_component *c = &l->chart->components[i];
-	double x = svg->left + l->slot_px * ((double)i + 0.5);
+	const struct group_chart *chart = l->chart;
+	const struct group_component *c = &chart->components[i];
+	double x = svg->left + l->slot_px * ((double)i + 0.5), first_height = reduction_height(&chart->reduction, c->first);
 	struct graphic graphic[GRAPHICS_MAX];
-	unsigned count = graphics_of(&l->chart->reduction, c, graphic);
-	char values[112];
+	unsigned count = graphics_of(&chart->reduction, c, graphic);
+	char first[48], second[48];
 
+	value_text(c->first, chart->unit, first, sizeof first);
+	value_text(c->second, chart->unit, second, sizeof second);
 	fputs("<g class=\"component\" data-object=\"", svg->out);
 	svg_escape(svg->out, c->object);
 	fprintf(svg->out, "\" data-first=\"%.17g\" data-second=\"%.17g\"><title>", c->first, c->second);
-	values_of(l->chart, c, values, sizeof values);
 	svg_escape(svg->out, c->label);
-	fprintf(svg->out, ": %s %s / %s</title>\n", values, l->chart->first_name, l->chart->second_name);
+	fprintf(svg->out, ": %s %s, %s %s</title>\n", chart->first_name, first, chart->second_name, second);
 	for (unsigned g = 0; g < count; g++)
-		put_graphic(svg, &graphic[g], x - l->bar_px / 2, l->bar_px);
-	if (count == 0 && isnan(c->first) && isnan(c->second))
-		svg_text(svg, x, svg->top + svg->height - 6, "middle", "unknown faint", 0, l->wide ? "unknown" : "?");
+		put_graphic(svg, &graphic[g], x - l->bar_px / 2, l->bar_px, first_height >= graphic[g].to_height, isnan(c->first));
+	if (isnan(c->first))
+		svg_text(svg, x, svg->top + svg->height - 6, "middle", "unknown", 0,
+			 isnan(c->second) && l->labels == LABELS_LYING ? "unknown" : "?");
 	put_labels(svg, l, c, x);
 	fputs("</g>\n", svg->out);
 }
 
-/* Bands first and bars over them, so that a bar is seen to go on; the factor above all. */
-static void put_bands(struct svg *svg, const struct reduction *r)
+/* A band lies behind the bars, so that each is seen to go on through it; its edges are in front, so that each is seen to
+ * be cut. */
+static void put_bars(struct svg *svg, const struct layout *l)
 {
+	const struct reduction *r = &l->chart->reduction;
+
 	for (unsigned i = 0; i < r->count; i++)
 		if (r->segment[i].factor > 1)
 			svg_break(svg, svg->left, svg->width, &r->segment[i]);
+	for (size_t i = 0; i < l->chart->count; i++)
+		put_component(svg, l, i);
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->segment[i].factor > 1)
+			svg_break_edges(svg, svg->left, svg->width, &r->segment[i]);
 }
 
-static void put_factors(struct svg *svg, const struct reduction *r, enum metric_unit unit)
+static double put_key_entry(struct svg *svg, double x, double y, const char *name, bool first)
 {
-	for (unsigned i = 0; i < r->count; i++) {
-		const struct reduction_segment *s = &r->segment[i];
-		double y = height_y(svg, (s->from_height + s->to_height) / 2) + 4;
-		char factor[64], from[48], to[48], text[200];
+	const char *const *colour = svg->palette->series;
 
-		if (s->factor <= 1)
-			continue;
-		svg_factor_text(s->factor, factor, sizeof factor);
-		value_text(s->from_value, unit, from, sizeof from);
-		value_text(s->to_value, unit, to, sizeof to);
-		if (svg->width < 420)
-			snprintf(text, sizeof text, "%s", factor);
-		else
-			snprintf(text, sizeof text, "%s to %s is drawn %s", from, to, factor);
-		svg_label(svg, svg->left + svg->width / 2, y, text);
+	fprintf(svg->out,
+		"<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"10\" fill=\"%s\" fill-opacity=\"%s\" stroke=\"%s\" "
+		"stroke-width=\"1.3\"/>\n",
+		x, y - 9, colour[0], first ? "1" : "0.14", colour[first ? 0 : 1]);
+	svg_text(svg, x + 17, y, "start", "name", svg->options->width_px - x - 17, name);
+	return x + 17 + svg_text_width(name) + 16;
+}
+
+/* The first of the texts that fits. */
+static void put_note(struct svg *svg, double x, double y, const struct group_chart *chart)
+{
+	double room = svg->left + svg->width - x;
+	char left_out[64] = "", text[160];
+	const char *const hatched[] = { "hatched: drawn smaller by the factor in it; reduction=off shows full scale",
+					"hatched: drawn smaller; reduction=off: full scale", "hatched: drawn smaller", "" };
+
+	if (chart->left_out)
+		snprintf(left_out, sizeof left_out, "%zu smaller ones are left out", chart->left_out);
+	for (unsigned i = chart->reduction.breaks ? 0 : 3; i < 4; i++) {
+		snprintf(text, sizeof text, "%s%s%s", left_out, left_out[0] && hatched[i][0] ? "; " : "", hatched[i]);
+		if (svg_text_width(text) <= room)
+			break;
 	}
+	if (text[0] && svg_text_width(text) <= room)
+		svg_text(svg, x, y, "start", "note faint", 0, text);
 }
 
 static void put_key(struct svg *svg, const struct group_chart *chart)
 {
 	double y = svg->options->height_px - 8, x = svg->left;
-	char note[160] = "";
 
-	fprintf(svg->out, "<g class=\"key\"><rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"10\" fill=\"%s\"/>\n", x, y - 9,
-		svg->palette->series[0]);
-	svg_text(svg, x + 17, y, "start", "name", 0, chart->first_name);
-	x += 17 + svg_text_width(chart->first_name) + 16;
-	fprintf(svg->out,
-		"<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"10\" fill=\"%s\" fill-opacity=\"0.14\" stroke=\"%s\" "
-		"stroke-width=\"1.3\"/>\n",
-		x, y - 9, svg->palette->series[0], svg->palette->series[1]);
-	svg_text(svg, x + 17, y, "start", "name", 0, chart->second_name);
-	x += 17 + svg_text_width(chart->second_name) + 16;
-	if (chart->reduction.breaks)
-		snprintf(note, sizeof note, "hatched: drawn smaller; reduction=off shows full scale");
-	if (chart->left_out)
-		snprintf(note + strlen(note), sizeof note - strlen(note), "%s%zu smaller ones are left out", note[0] ? "; " : "",
-			 chart->left_out);
-	if (svg->left + svg->width - x > 60)
-		svg_text(svg, x, y, "start", "note faint", svg->left + svg->width - x, note);
+	if (x + svg_text_width(chart->first_name) + svg_text_width(chart->second_name) + 50 > svg->options->width_px)
+		x = 8;
+	fputs("<g class=\"key\">", svg->out);
+	x = put_key_entry(svg, x, y, chart->first_name, true);
+	x = put_key_entry(svg, x, y, chart->second_name, false);
+	put_note(svg, x, y, chart);
 	fputs("</g>\n", svg->out);
+}
+
+static void longest_labels(const struct group_chart *chart, double *ret_values_px, double *ret_name_px)
+{
+	*ret_values_px = *ret_name_px = 0;
+	for (size_t i = 0; i < chart->count; i++) {
+		char values[112];
+
+		values_of(chart, &chart->components[i], values, sizeof values);
+		*ret_values_px = fmax(*ret_values_px, svg_text_width(values));
+		*ret_name_px = fmax(*ret_name_px, svg_text_width(chart->components[i].label));
+	}
+}
+
+/* Labels lie, stand or go, and take no more than leaves the plot its part. */
+static void choose_layout(struct svg *svg, struct layout *l)
+{
+	double room = svg->options->height_px - svg->top - KEY_PX - PLOT_PX_MIN, name_px;
+
+	l->slot_px = svg->width / (double)(l->chart->count ? l->chart->count : 1);
+	l->bar_px = fmin(l->slot_px * 0.62, BAR_PX_MAX);
+	l->labels = LABELS_NONE;
+	l->labels_px = 8;
+	if (l->slot_px >= SLOT_LYING_PX && room >= LYING_PX) {
+		l->labels = LABELS_LYING;
+		l->labels_px = LYING_PX;
+	} else if (l->slot_px >= SLOT_STANDING_PX && room >= NAME_PX_MIN + 12) {
+		l->labels = LABELS_STANDING;
+		room = fmin(room, svg->options->height_px * STANDING_PART);
+		longest_labels(l->chart, &l->values_px, &name_px);
+		if (l->values_px > room - 12)
+			l->values_px = 0;
+		l->labels_px = fmin(room, l->values_px + name_px + 22);
+	}
+	svg->height = svg->options->height_px - svg->top - KEY_PX - l->labels_px;
 }
 
 char *group_chart_svg(const struct chart_options *options, const struct group_chart *chart)
@@ -272,25 +329,19 @@ char *group_chart_svg(const struct chart_options *options, const struct group_ch
 	struct layout l = { .chart = chart };
 	struct svg svg;
 
-	if (!svg_begin(&svg, options, "group", "Each bar is a component with two values. A hatched break is drawn smaller by the factor in it; all bars share it."))
+	if (!svg_begin(&svg, options, "group",
+		       "Each bar is a component with two values. A hatched break is drawn smaller by the factor in it; all bars "
+		       "share it."))
 		return NULL;
-	svg.left = 74;
-	svg.width = options->width_px - svg.left - 12;
-	l.slot_px = svg.width / (double)(chart->count ? chart->count : 1);
-	l.bar_px = fmin(l.slot_px * 0.62, BAR_PX_MAX);
-	l.wide = l.slot_px >= SLOT_WIDE_PX;
-	l.labels = l.slot_px >= SLOT_LABEL_PX;
 	svg.top += 8;
-	svg.height = options->height_px - svg.top - 24 - (l.wide ? 50 : l.labels ? fmin(options->height_px * 0.42, 230) : 8);
+	choose_layout(&svg, &l);
 	if (chart->count == 0) {
-		svg_empty(&svg, "there is nothing in this group");
+		svg_note(&svg, "there is nothing in this group");
 		return svg_end(&svg);
 	}
 	svg_value_axis(&svg, &chart->reduction, chart->unit);
-	put_bands(&svg, &chart->reduction);
-	for (size_t i = 0; i < chart->count; i++)
-		put_component(&svg, &l, i);
-	put_factors(&svg, &chart->reduction, chart->unit);
+	put_bars(&svg, &l);
+	svg_factors(&svg, &chart->reduction, chart->unit);
 	put_key(&svg, chart);
 	return svg_end(&svg);
 }
