@@ -234,30 +234,33 @@ static bool copies_on_write(const char *dir)
 /* Looks again now and then while paused; a write that was refused must succeed first. */
 static bool may_write(struct history_files *files, uint64_t file_bytes)
 {
-	if (!files->paused)
-		return true;
-	if (monotonic_s() >= files->retry_s && !files->refused) {
+	if (copies_on_write(files->dir) && !enough_space(files, 0)) {
+		pause_writing(files, false);
+		return false;
+	}
+	if (files->paused && !files->refused && monotonic_s() >= files->retry_s) {
 		files->retry_s = monotonic_s() + RETRY_S;
 		if (enough_space(files, file_bytes))
 			resume_writing(files);
 	}
-	return !files->paused || !copies_on_write(files->dir);
+	return true;
 }
 
 /* --- a file --- */
+
+static int make_dir(const char *path, struct err *err)
+{
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return err_errno(err, -errno, "cannot make %s", path);
+}
 
 static int make_dirs(const struct history_files *files, enum object_kind kind, struct err *err)
 {
 	char path[HISTORY_PATH_MAX];
 
 	snprintf(path, sizeof path, "%s/%s", files->dir, object_kind_name(kind));
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
-		return 0;
-	if (errno == ENOENT && mkdir(files->dir, 0700) < 0 && errno != EEXIST)
-		return err_errno(err, -errno, "cannot make %s", files->dir);
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
-		return 0;
-	return err_errno(err, -errno, "cannot make %s", path);
+	return make_dir(files->dir, err) ? err->code : make_dir(path, err);
 }
 
 static const struct rrd_schema *get_schema(struct history_files *files, enum history_table table, enum object_kind kind,
@@ -265,7 +268,7 @@ static const struct rrd_schema *get_schema(struct history_files *files, enum his
 {
 	struct rrd_schema *schema = &files->schema[table][kind];
 
-	if (schema->head || (make_dirs(files, kind, err) == 0 && rrd_schema_init(schema, files->dir, err) == 0))
+	if (schema->head || (make_dir(files->dir, err) == 0 && rrd_schema_init(schema, files->dir, err) == 0))
 		return schema;
 	return NULL;
 }

@@ -44,8 +44,9 @@ void rrd_schema_fini(struct rrd_schema *schema);
 int rrd_file_create(const struct rrd_schema *schema, const char *path, int64_t last_s, struct err *err);
 
 /* 0: sound, *ret_last_s is its newest second. -ENOENT. -ESTALE: sound, but its sources are only the first ones of the schema.
- * -ENOSPC: a hole in it cannot be filled. -ENOMEM, -EMFILE, -ENFILE, -EROFS: cannot be told now. Any other negative errno: not to be
- * used, *err says why: another architecture, other sources, damaged, truncated, from the future (beyond now_s + an hour). */
+ * -ENOSPC: a hole in it cannot be filled. -ENOMEM, -EMFILE, -ENFILE, -EROFS: cannot be told now. Any other negative errno: not
+ * to be used, *err says why: another architecture, other sources, damaged, truncated, from the future (beyond now_s + an
+ * hour). */
 int rrd_file_check(const struct rrd_schema *schema, const char *path, int64_t now_s, int64_t *ret_last_s, struct err *err);
 /* The same of the first len_bytes (at least schema->head_bytes, or the whole file) of a file of file_bytes. Pure. */
 int rrd_head_check(const struct rrd_schema *schema, const void *bytes, size_t len_bytes, uint64_t file_bytes, int64_t now_s,

@@ -292,7 +292,7 @@ static void an_object_without_a_file_has_its_pending_rows(void **state)
 	wait_for(rig, 1);
 	assert_int_equal(rig->error, 0);
 	assert_near(value_at(rig, 0, 9), 10, 0);
-	assert_int_equal(files_in(rig, "session", ""), 0);
+	assert_int_equal(files_in(rig, "", "session"), 0); /* not even a directory */
 	assert_int_equal(ask(rig, rig->base_s, rig->base_s + 10, 1, SERIES_CF_AVERAGE,
 			     history_rows_new(HISTORY_METRICS, &lun, 0)), 0); /* exists, nothing measured yet */
 	assert_true(isnan(value_at(rig, 0, 0)));
