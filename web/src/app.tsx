@@ -5,13 +5,13 @@ import { login } from "./api/client";
 import { LoginPage } from "./pages/login";
 import { PAGES, type Page } from "./pages";
 import { type Params, match, usePlace } from "./router";
-import { logOut, mayBe, whoAmI } from "./session";
+import { logOut, mayBe, unknown, whoAmI } from "./session";
 import { useStore } from "./store";
 import "./styles/app.css";
 import { THEMES, type Theme, setTheme, theme } from "./theme";
 import { Announcer, announce, toast } from "./ui/announce";
 import { Head } from "./ui/page";
-import { Loading } from "./ui/states";
+import { Loading, ProblemNote } from "./ui/states";
 
 function find(path: string): { page: Page; params: Params } | null {
 	for (const page of PAGES) {
@@ -109,6 +109,7 @@ function useArrival(path: string, title: string): void {
 			first.current = false;
 			return;
 		}
+		void whoAmI();
 		window.scrollTo(0, 0);
 		const heading = document.querySelector<HTMLElement>("main h1");
 		heading?.setAttribute("tabindex", "-1");
@@ -151,10 +152,18 @@ function Shell({ role }: { role: string }) {
 
 function App() {
 	const who = useStore(login);
+	const problem = useStore(unknown);
 	return (
 		<>
-			{who === undefined ? (
-				<Loading what="the dashboard" />
+			{problem ? (
+				<main>
+					<h1>Lunette</h1>
+					<ProblemNote problem={problem} onRetry={() => void whoAmI()} />
+				</main>
+			) : who === undefined ? (
+				<main>
+					<Loading what="the dashboard" />
+				</main>
 			) : who === null ? (
 				<LoginPage />
 			) : (

@@ -1,16 +1,23 @@
 /* Who is logged in and what that one may do. */
-import { type Login, type Schema, ask, client, login } from "./api/client";
-import { useStore } from "./store";
+import { type Login, type Problem, type ProblemError, type Schema, ask, client, login } from "./api/client";
+import { Store, useStore } from "./store";
 
 export type Role = Schema["Token"]["role"];
 
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
 
+/* Why it is not known who is logged in; null: it is, or is being asked. */
+export const unknown = new Store<Problem | null>(null);
+
+/* Asked at the start and on the way from page to page: a token may have been revoked meanwhile. */
 export async function whoAmI(): Promise<void> {
 	try {
+		unknown.set(null);
 		login.set((await ask(client.GET("/api/v1/login"))).data);
-	} catch {
-		login.set(null);
+	} catch (error) {
+		const problem = (error as ProblemError).problem;
+		if (problem.status === 401) login.set(null);
+		else if (!login.get()) unknown.set(problem);
 	}
 }
 
