@@ -97,6 +97,13 @@ static void check_disk(struct reasons *r, const struct service *s)
 		    "Look at the state directory: is it full or read only?");
 }
 
+static void check_monitor(struct reasons *r, const struct monitoring *m)
+{
+	if (m->monitor && monitor_state(m->monitor).paused)
+		add(r, HEALTH_WARNING, "history", json_string("no history is recorded: there is no space for it"),
+		    "Free space on the file system of the state directory; recording goes on by itself.");
+}
+
 json_t *health_view(const struct service *s, enum health *ret_health)
 {
 	struct reasons r = { .list = json_array(), .worst = HEALTH_OK };
@@ -109,6 +116,7 @@ json_t *health_view(const struct service *s, enum health *ret_health)
 	}
 	check_portals(&r, &s->portals);
 	check_disk(&r, s);
+	check_monitor(&r, &s->monitoring);
 	count = json_array_size(r.list);
 	summary = count == 0 ? json_string("Everything is served.") :
 			       json_sprintf("%zu thing%s to look at.", count, count == 1 ? "" : "s");

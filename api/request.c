@@ -416,6 +416,23 @@ int request_query_flag(struct request *rq, const char *name)
 	return -1;
 }
 
+int request_number(struct request *rq, const char *name, int fallback, int most)
+{
+	const char *text = request_query(rq, name);
+	char code[48];
+	int number = 0;
+
+	if (!text)
+		return fallback;
+	if (text[0] && strlen(text) <= 6 && text[strspn(text, "0123456789")] == '\0')
+		number = atoi(text);
+	if (number >= 1 && number <= most)
+		return number;
+	snprintf(code, sizeof code, "invalid-%s", name);
+	answer_error(rq, 400, code, "%s must be a whole number from 1 to %d.", name, most);
+	return -1;
+}
+
 void etag_of(const json_t *value, char ret_etag[80])
 {
 	char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
@@ -501,28 +518,12 @@ static bool cursor_decode(const char *text, char *out, size_t size)
 	return true;
 }
 
-static int page_limit(struct request *rq)
-{
-	const char *text = request_query(rq, "limit");
-	int limit = 0;
-
-	if (!text)
-		return PAGE_DEFAULT;
-	if (text[0] && strlen(text) <= 6 && text[strspn(text, "0123456789")] == '\0')
-		limit = atoi(text);
-	if (limit < 1 || limit > PAGE_MAX) {
-		answer_error(rq, 400, "invalid-limit", "limit must be a whole number from 1 to %d.", PAGE_MAX);
-		return -1;
-	}
-	return limit;
-}
-
 static json_t *make_page(struct request *rq, const json_t *items, const char *key, int direction, json_t *unreachable)
 {
 	char after[URI_SEGMENT_MAX] = "", cursor[2 * URI_SEGMENT_MAX] = "";
 	const char *given = request_query(rq, "cursor"), *last = NULL;
 	json_t *page = json_array(), *item, *body;
-	int limit = page_limit(rq);
+	int limit = request_number(rq, "limit", PAGE_DEFAULT, PAGE_MAX);
 	size_t i;
 
 	if (limit > 0 && given && !cursor_decode(given, after, sizeof after))
@@ -558,4 +559,30 @@ json_t *page_of(struct request *rq, const json_t *items, const char *key, json_t
 json_t *page_of_descending(struct request *rq, const json_t *items, const char *key)
 {
 	return make_page(rq, items, key, -1, NULL);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(json_string_value(json_object_get(*(json_t *const *)a, "name")),
+		      json_string_value(json_object_get(*(json_t *const *)b, "name")));
+}
+
+void answer_list(struct request *rq, json_t *items)
+{
+	size_t count = json_array_size(items), i;
+	json_t **order = calloc(count + 1, sizeof *order), *sorted = json_array(), *item, *page;
+
+	json_array_foreach(items, i, item)
+		if (order)
+			order[i] = item;
+	if (order)
+		qsort(order, count, sizeof *order, by_name);
+	for (i = 0; order && i < count; i++)
+		json_array_append(sorted, order[i]);
+	page = page_of(rq, sorted, "name", NULL);
+	free(order);
+	json_decref(items);
+	json_decref(sorted);
+	if (page)
+		answer_json(rq, 200, page, NULL);
 }

@@ -119,6 +119,9 @@ bool request_identify(struct request *rq, enum auth_result result, const struct 
 /* A query parameter "true" or "false", else answers 400 and returns -1; 0 when absent. */
 int request_query_flag(struct request *rq, const char *name);
 
+/* A query parameter that is a whole number from 1 to most; else answers 400 and returns -1. */
+int request_number(struct request *rq, const char *name, int fallback, int most);
+
 /* All take over `body`. etag may be NULL or "". */
 void answer_json(struct request *rq, int status, json_t *body, const char *etag);
 void answer_text(struct request *rq, int status, const char *content_type, char *text);
@@ -144,5 +147,7 @@ void etag_of_bytes(const void *bytes, size_t len_bytes, char ret_etag[80]);
 json_t *page_of(struct request *rq, const json_t *items, const char *key, json_t *unreachable);
 /* The same for items sorted the other way. */
 json_t *page_of_descending(struct request *rq, const json_t *items, const char *key);
+/* Answers with a page of `items` (in any order, taken over) by "name". */
+void answer_list(struct request *rq, json_t *items);
 
 #endif

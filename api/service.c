@@ -264,7 +264,8 @@ int service_load(struct service *s, struct err *err)
 	s->docs = docstore_open(root, "control", err);
 	if (!s->docs)
 		return err->code ? err->code : -EIO;
-	return load_documents(s, err);
+	error = load_documents(s, err);
+	return error ? error : monitoring_start(&s->monitoring, s, err);
 }
 
 void service_fini(struct service *s)
@@ -274,6 +275,7 @@ void service_fini(struct service *s)
 		offload_free(s->pool); /* waits for what was submitted; its done() runs now */
 		mailbox_run(&s->mailbox);
 	}
+	monitoring_stop(&s->monitoring);
 	if (s->workers.buffer)
 		workers_fini(&s->workers); /* ends what waits for workers */
 	http_free(s->http);

@@ -18,6 +18,7 @@
 #include "api/events.h"
 #include "api/http.h"
 #include "api/loop.h"
+#include "api/monitoring.h"
 #include "api/operations.h"
 #include "api/portals.h"
 #include "api/request.h"
@@ -49,6 +50,7 @@ struct service {
 	struct operations operations;
 	struct audit audit;
 	struct assets assets;
+	struct monitoring monitoring;
 	struct http *http;     /* NULL in tests that call requests by hand */
 	uint64_t started_ms;   /* wall clock */
 	uint64_t disk_total_bytes, disk_free_bytes; /* of the state directory; 0: unknown */
