@@ -218,14 +218,13 @@ void svg_note(struct svg *svg, const char *text)
 
 /* --- values for people --- */
 
-/* Three digits that say something, four where they make it exact (1.125); none after the point that are 0. */
+/* Three digits, four where they make a tick exact (1.125); none after the point that are 0. */
 static void trim(double value, const char *unit, char *ret_text, size_t size)
 {
 	int digits = value == floor(value) ? 0 : 2 - (int)fmin(fmax(floor(log10(fabs(value))), -10), 2);
-	double finer = value * pow(10, digits + 1);
 	char number[400];
 
-	if (value != floor(value) && finer == floor(finer))
+	if (value != floor(value) && value * 8 == floor(value * 8))
 		digits++;
 	snprintf(number, sizeof number, "%.*f", digits, value);
 	if (strchr(number, '.')) {
