@@ -43,7 +43,9 @@ struct iscsi_lun {
 	struct scsi_lu *lu;
 	struct store *store;
 	json_t *serve;                 /* its member of the serve document */
-	struct stats_slot **stats;     /* one a reactor */
+	struct stats_slot **stats;     /* one a reactor, NULL behind the last */
+	uint64_t allocated_as_of;      /* reactor/allocated.c: how far it was written when it was last asked for */
+	unsigned allocated_pass;
 	uint64_t unique;               /* tells a LUN from a later one with the same name */
 };
 

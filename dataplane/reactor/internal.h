@@ -52,6 +52,14 @@ struct worker {
 	uint64_t last_unique;
 	uint64_t daemon_epoch;             /* changes with each start of the daemon */
 
+	/* allocated.c */
+	struct {
+		struct poll_source source;
+		int timer_fd;
+		unsigned pass, bucket;     /* its number, and where in node.luns it is */
+		const void *asking;        /* what is asked for now; NULL: no pass is under way */
+	} allocated;
+
 	uint64_t drain_deadline_ns;        /* 0: not draining */
 };
 
@@ -61,6 +69,10 @@ int worker_start_reactors(struct worker *worker, uint32_t buffer_bytes, struct e
 
 /* serve.c: takes fd. Answers SERVED when everything is in force. */
 void worker_serve(struct worker *worker, uint64_t generation, int fd);
+
+/* allocated.c: keeps the LUNs' allocated_bytes up to date from now on; asks for those that are new or were written. */
+int worker_allocated_init(struct worker *worker); /* 0 or negative errno */
+void worker_refresh_allocated(struct worker *worker);
 
 /* query.c */
 void worker_query(struct worker *worker, const struct msg_QUERY *query);

@@ -366,6 +366,7 @@ static void in_force(struct serving *serving)
 	worker->serve = json_incref(serving->serve);
 	worker->generation = serving->generation;
 	worker->serving = NULL;
+	worker_refresh_allocated(worker);
 	answer(serving);
 	serving_free(serving);
 }

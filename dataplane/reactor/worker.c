@@ -486,6 +486,9 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 	result = mailbox_init(&worker->mailbox);
 	if (!worker->buffer || worker->epoll_fd < 0 || !worker->offload || result < 0)
 		return err_set(err, -ENOMEM, "cannot set up the worker");
+	result = worker_allocated_init(worker);
+	if (result < 0)
+		return err_errno(err, result, "cannot set up the worker");
 	result = iscsi_node_init(&worker->node, options->index, options->reactor_count);
 	if (result < 0)
 		return err_errno(err, result, "cannot set up the worker");
