@@ -4,6 +4,7 @@
  * a LUN and target, histogram buckets at every second power of two.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,61 @@ static void write_control(const struct page *page, const struct service *s)
 	write_value(page, "lunette_event_streams", GAUGE, "", "clients that follow the events", s->events.stream_count);
 }
 
+/* --- what the monitor knows --- */
+
+/* What it measures beside the counters. The host is the one that is scraped: it needs no label. */
+static const struct measured_row {
+	const char *name, *unit;
+	enum object_kind kind;
+	enum metric_id metric;
+	double factor;
+	const char *meaning;
+} measured_rows[] = {
+	{ "lunette_worker_cpu_ratio", "ratio", OBJECT_WORKER, METRIC_cpu_percent, 0.01,
+	  "CPU time of the worker process a second; 1 is one CPU" },
+	{ "lunette_worker_memory_bytes", "bytes", OBJECT_WORKER, METRIC_memory_bytes, 1, "resident set of the worker process" },
+	{ "lunette_host_cpu_ratio", "ratio", OBJECT_HOST, METRIC_cpu_percent, 0.01,
+	  "CPU time of the whole machine a second; 1 is one CPU" },
+	{ "lunette_host_memory_bytes", "bytes", OBJECT_HOST, METRIC_memory_bytes, 1, "memory in use on the whole machine" },
+};
+
+static void write_measured(const struct page *page, const struct monitor *monitor, const struct measured_row *row)
+{
+	const struct monitor_object **list;
+	size_t count = monitor_list(monitor, row->kind, &list);
+
+	write_family(page, row->name, GAUGE, row->unit, row->meaning);
+	for (size_t i = 0; i < count; i++) {
+		if (isnan(list[i]->value[row->metric]))
+			continue;
+		fputs(row->name, page->out);
+		if (row->kind != OBJECT_HOST) {
+			fputc('{', page->out);
+			write_label(page->out, object_kind_name(row->kind), list[i]->object.name);
+			fputc('}', page->out);
+		}
+		fprintf(page->out, " %.17g\n", list[i]->value[row->metric] * row->factor);
+	}
+	free(list);
+}
+
+static void write_monitor(const struct page *page, const struct monitor *monitor)
+{
+	struct monitor_state state;
+
+	if (!monitor)
+		return;
+	state = monitor_state(monitor);
+	for (size_t i = 0; i < sizeof measured_rows / sizeof measured_rows[0]; i++)
+		write_measured(page, monitor, &measured_rows[i]);
+	write_value(page, "lunette_history_files", GAUGE, "", "files of the history", (double)state.files);
+	write_value(page, "lunette_history_set_aside", COUNTER, "", "files of the history that were not as they should be",
+		    (double)state.set_aside);
+	write_value(page, "lunette_history_write_failures", COUNTER, "", "writes to the history that failed",
+		    (double)state.write_failures);
+	write_value(page, "lunette_history_paused", GAUGE, "", "1 while nothing is recorded for want of space", state.paused);
+}
+
 /* --- the way out --- */
 
 static char *metrics_text(const struct service *s, bool open_metrics)
@@ -241,6 +297,7 @@ static char *metrics_text(const struct service *s, bool open_metrics)
 	write_workers(&page, s);
 	write_luns(&page, s);
 	write_objects(&page, s);
+	write_monitor(&page, s->monitoring.monitor);
 	if (open_metrics)
 		fputs("# EOF\n", page.out);
 	return fclose(page.out) == 0 ? text : NULL;

@@ -230,6 +230,40 @@ static void a_configured_lun_tells_its_size_and_store(void **state)
 	answered_free(&a);
 }
 
+/* Rates of CPU time are known from the second sample on; what is not known is left out. */
+static void what_the_monitor_measures_is_there_when_it_is_known(void **state)
+{
+	struct fixture *f = *state;
+	struct monitor *mine = monitor_new(NULL, 1, &f->service.mailbox), *its = f->service.monitoring.monitor;
+	const struct stats_segment *segments[] = { segment_of(f) };
+	const pid_t pids[] = { getpid() };
+	struct monitor_input input = { .segments = segments, .pids = pids, .worker_count = 1 };
+	struct answered a;
+
+	assert_non_null(mine);
+	f->service.monitoring.monitor = mine;
+	for (uint64_t second = 1; second <= 2; second++) {
+		input.wall_ms = UINT64_C(1700000000000) + second * 1000;
+		input.now_ns = second * NS_PER_S;
+		monitor_sample(mine, &input);
+		a = metrics(f, NULL);
+		assert_int_equal(count_of(&a, "\nlunette_worker_cpu_ratio{worker=\"0\"} "), second == 2);
+		assert_int_equal(count_of(&a, "\nlunette_worker_memory_bytes{worker=\"0\"} "), 1);
+		assert_int_equal(count_of(&a, "\nlunette_host_cpu_ratio "), second == 2);
+		assert_int_equal(count_of(&a, "nan"), 0);
+		assert_line(&a, "lunette_history_paused 0");
+		assert_line(&a, "# TYPE lunette_history_set_aside_total counter");
+		assert_line(&a, "lunette_history_write_failures_total 0");
+		answered_free(&a);
+	}
+	f->service.monitoring.monitor = NULL;
+	a = metrics(f, NULL);
+	assert_int_equal(count_of(&a, "lunette_history"), 0);
+	answered_free(&a);
+	f->service.monitoring.monitor = its;
+	monitor_free(mine);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -244,6 +278,7 @@ int main(void)
 		TEST(sessions_beyond_the_bound_are_left_out),
 		TEST(a_name_cannot_break_out_of_its_label),
 		TEST(a_configured_lun_tells_its_size_and_store),
+		TEST(what_the_monitor_measures_is_there_when_it_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
