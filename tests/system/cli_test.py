@@ -65,7 +65,7 @@ def every_list_has_a_table_and_json(env):
     daemon.serve("vol1", 8 << 20)
     for words in (("lun", "list"), ("target", "list"), ("target", "luns", TARGET), ("group", "list"), ("portal", "list"),
                   ("store", "list"), ("session", "list"), ("token", "list"), ("operation", "list"), ("audit",),
-                  ("settings", "show"), ("health",), ("version",), ("capabilities",), ("config", "export")):
+                  ("settings", "show"), ("health",), ("version",), ("capabilities",), ("config", "export"), ("top",)):
         assert lunette(env, daemon, *words).stdout, words
         json.loads(lunette(env, daemon, *words, "--output", "json").stdout)
 
