@@ -102,14 +102,20 @@ static inline unsigned stats_bucket(uint64_t ns)
 /* First latency above the bucket, in nanoseconds (the "le" of an exported histogram); UINT64_MAX for the last. */
 uint64_t stats_bucket_limit_ns(unsigned bucket);
 
-static inline void stats_latency(struct stats_slot *slot, enum stats_histogram histogram, uint64_t ns)
+/* n events that took ns each. */
+static inline void stats_latencies(struct stats_slot *slot, enum stats_histogram histogram, uint64_t ns, uint64_t n)
 {
 	_Atomic uint64_t *b = &slot->bucket[histogram][stats_bucket(ns)], *s = &slot->sum_ns[histogram];
 
 	if (!STATS_COUNTING)
 		return;
-	atomic_store_explicit(b, atomic_load_explicit(b, memory_order_relaxed) + 1, memory_order_relaxed);
-	atomic_store_explicit(s, atomic_load_explicit(s, memory_order_relaxed) + ns, memory_order_relaxed);
+	atomic_store_explicit(b, atomic_load_explicit(b, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(s, atomic_load_explicit(s, memory_order_relaxed) + n * ns, memory_order_relaxed);
+}
+
+static inline void stats_latency(struct stats_slot *slot, enum stats_histogram histogram, uint64_t ns)
+{
+	stats_latencies(slot, histogram, ns, 1);
 }
 
 #endif

@@ -86,6 +86,17 @@ void iscsi_node_add_lun(struct iscsi_node *node, struct iscsi_lun *lun);        
 
 /* --- reactor part --- */
 
+/* What the commands of one session and LUN add to the statistics, until iscsi_count_flush(): count.c. */
+struct iscsi_tally {
+	struct iscsi_session *session; /* NULL: nothing */
+	const struct iscsi_lun *lun;
+	uint64_t began_ns;             /* all in the same turn */
+	uint64_t depth;                /* modulo 2^64 */
+	struct {
+		uint64_t commands, bytes;
+	} moved[2];                    /* READ, WRITE */
+};
+
 struct iscsi_reactor {
 	struct scsi_reactor scsi;      /* store context, offload pool, mailbox, buffers */
 	struct iscsi_node *node;
@@ -102,6 +113,7 @@ struct iscsi_reactor {
 	struct list aborts;            /* struct iscsi_abort_part in progress */
 	bool check_aborts;             /* an aborted task ended in this turn */
 	struct stats_slot *stats;      /* this reactor's worker slot */
+	struct iscsi_tally tally;
 	uint64_t now_ns;               /* at the start of this turn */
 	uint64_t held_bytes;           /* data in struct iscsi_held */
 };
@@ -352,7 +364,9 @@ void iscsi_task_abort(struct iscsi_task *task);
 
 void iscsi_count_begin(const struct iscsi_task *task);    /* into the queue depth; task->lun is known */
 void iscsi_count_end(const struct iscsi_task *task);      /* out of it */
-void iscsi_count_response(const struct iscsi_task *task); /* by status and kind of command, latency */
+void iscsi_count_response(const struct iscsi_task *task); /* by status and kind of command */
+/* Before responses are sent: puts what was gathered into the slots. The commands that are in it took until now. */
+void iscsi_count_flush(struct iscsi_reactor *reactor);
 
 /* --- PDUs, one pair of functions a kind; rows of the table in receive.c --- */
 

@@ -172,6 +172,7 @@ void iscsi_reactor_turn_end(struct iscsi_reactor *reactor)
 		wake_waiters(reactor);
 	while ((node = list_take(&reactor->dead)))
 		iscsi_connection_free(container_of(node, struct iscsi_connection, reactor_link));
+	iscsi_count_flush(reactor);
 }
 
 void iscsi_reactor_tick(struct iscsi_reactor *reactor)

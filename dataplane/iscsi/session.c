@@ -141,6 +141,7 @@ static void release(struct iscsi_session *session)
 		scsi_nexus_free(session->nexus);
 	iscsi_view_free(session->view);
 	iscsi_view_free(session->next_view);
+	iscsi_count_flush(session->reactor); /* it may refer to us */
 	stats_release(session->stats);
 	iscsi_config_unref(session->config);
 	iscsi_config_unref(session->next_config);

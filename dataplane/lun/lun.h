@@ -69,8 +69,8 @@ int lun_remap(struct lun *lun, const json_t *map, struct err *err);
  * the SCSI layer protects it). -EBUSY: another process serves it, too. */
 int lun_make_writable(struct lun *lun, struct err *err);
 
-/* Manager thread, before I/O. Where the time that READ and WRITE through this context take in the store is counted, as
- * STATS_STORE_*_LATENCY; NULL: nowhere. */
+/* Manager thread, before I/O. Where the time that each READ and WRITE through this context takes in the store is counted,
+ * as STATS_STORE_*_LATENCY; NULL: nowhere. */
 void lun_set_stats(struct lun *lun, const struct store_ctx *ctx, struct stats_slot *stats);
 
 const struct lun_attributes *lun_attributes(const struct lun *lun);
@@ -89,7 +89,6 @@ struct lun_io {
 	uint32_t data_offset;     /* where in `data` the first block is */
 	bool fua;
 	void (*done)(struct lun_io *io, int result); /* reactor's thread; 0 or -errno: -ENOSPC, -EIO, -ENODATA (degraded) ... */
-	uint64_t ended_ns;        /* out: when a READ or WRITE that is counted (lun_set_stats) succeeded; otherwise left alone */
 	/* private; need not be initialised */
 	uint64_t driver[LUN_IO_DRIVER_WORDS];
 };

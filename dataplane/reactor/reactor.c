@@ -356,6 +356,7 @@ static void finish_turn(struct reactor *reactor)
 	do {
 		store_ctx_flush(reactor->iscsi.scsi.store);
 		store_ctx_reap(reactor->iscsi.scsi.store);
+		iscsi_count_flush(&reactor->iscsi);
 		tcp_reactor_flush(&reactor->tcp);
 		iscsi_reactor_turn_end(&reactor->iscsi);
 	} while (!list_empty(&reactor->tcp.dirty) || reactor->iscsi.check_aborts);

@@ -33,11 +33,6 @@ bool scsi_task_medium_error(const struct scsi_task *task)
 	return key == KEY_MEDIUM_ERROR || key == KEY_HARDWARE_ERROR;
 }
 
-uint64_t scsi_task_io_ended_ns(const struct scsi_task *task)
-{
-	return task->io.ended_ns;
-}
-
 void *scsi_task_user(const struct scsi_task *task)
 {
 	return task->itl ? task->itl->lu->user : NULL;

@@ -107,8 +107,6 @@ enum scsi_count {
 };
 enum scsi_count scsi_task_class(const struct scsi_task *task);
 bool scsi_task_medium_error(const struct scsi_task *task); /* its sense says that the store failed */
-/* When its last READ or WRITE of the LUN succeeded (lun_io.ended_ns); 0: there was none that is counted. */
-uint64_t scsi_task_io_ended_ns(const struct scsi_task *task);
 void *scsi_task_user(const struct scsi_task *task);        /* scsi_lu_set_user() of its LU; NULL: none */
 
 /* --- logical units; manager thread unless said otherwise --- */

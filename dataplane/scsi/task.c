@@ -238,7 +238,6 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->sense_len_bytes = 0;
 	task->data_in_bytes = 0;
 	task->itl = NULL;
-	task->io.ended_ns = 0;
 	task->lock.lun = NULL;
 	task->scratch.owner = SGL_NOBODY;
 	task->command = scsi_command_find(task->cdb, &opcode_known);

@@ -51,6 +51,7 @@ struct store_ctx {
 	unsigned batched;
 	unsigned nested;     /* store_complete_inline() on the stack */
 	bool reaping, stalled;
+	uint64_t turn;
 	int64_t owed;        /* signals of the eventfd to read back */
 	struct list pending; /* store_io.link: beyond depth, oldest first */
 	struct list ready;   /* store_io.link: have a result, wait for reap */
@@ -146,6 +147,11 @@ int store_ctx_fd(const struct store_ctx *ctx)
 unsigned store_ctx_index(const struct store_ctx *ctx)
 {
 	return ctx->index;
+}
+
+uint64_t store_ctx_turn(const struct store_ctx *ctx)
+{
+	return ctx->turn;
 }
 
 unsigned store_ctx_in_flight(const struct store_ctx *ctx)
@@ -289,6 +295,7 @@ static void stall(struct store_ctx *ctx)
 
 void store_ctx_flush(struct store_ctx *ctx)
 {
+	ctx->turn++;
 	ctx->stalled = false;
 	do {
 		unsigned dealt_with = 0, n;
@@ -372,6 +379,7 @@ unsigned store_ctx_reap(struct store_ctx *ctx)
 	if (ctx->reaping)
 		return 0;
 	ctx->reaping = true;
+	ctx->turn++;
 	count = reap_kernel(ctx);
 	do {
 		if (ctx->owed > 0)

@@ -332,7 +332,7 @@ int main(int argc, char **argv)
 	own = own_cpu_ns() - own;
 	qsort(samples, sample_count < SAMPLES_MAX ? sample_count : SAMPLES_MAX, sizeof *samples, compare);
 	printf("{\"ios\":%zu,\"iops\":%.0f,\"mb_s\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,"
-	       "\"cpu_us_per_io\":%.2f,\"target_busy\":%.3f,\"client_busy\":%.3f}\n",
+	       "\"cpu_us_per_io\":%.4f,\"target_busy\":%.3f,\"client_busy\":%.3f}\n",
 	       sample_count, (double)sample_count * 1e9 / (double)elapsed,
 	       (double)sample_count * options.bytes * 1e3 / (double)elapsed, percentile_us(0.5), percentile_us(0.99),
 	       percentile_us(0.999), percentile_us(1.0), sample_count ? (double)cpu / 1e3 / (double)sample_count : 0,
