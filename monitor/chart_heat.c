@@ -178,11 +178,12 @@ static void put_plot(struct svg *svg, const struct heat_map *map, int64_t to_s)
 	put_unknown(svg, &g);
 	for (unsigned r = g.low; g.max > 0 && r <= g.high; r++)
 		put_cells(svg, &g, r);
-	put_rows_axis(svg, &g);
-	if (g.max > 0)
+	if (g.max > 0) {
+		put_rows_axis(svg, &g);
 		put_scale(svg, g.max);
-	else
+	} else {
 		empty(svg, map, to_s);
+	}
 }
 
 char *chart_heat_svg(const struct chart_options *options, const struct heat_map *map)
