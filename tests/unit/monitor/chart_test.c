@@ -441,24 +441,6 @@ static void a_top_list_has_bars_by_value_and_none_for_the_unknown(void **state)
 
 /* --- any size, any name --- */
 
-static void check_texts(const char *svg, unsigned width_px, unsigned height_px)
-{
-	static struct picture_text text[4096];
-	size_t count = picture_texts(svg, text, sizeof text / sizeof text[0]);
-
-	assert_true(count > 0 && count < sizeof text / sizeof text[0]);
-	for (size_t i = 0; i < count; i++) {
-		if (text[i].turned)
-			continue;
-		if (text[i].left < -0.5 || text[i].right > width_px + 0.5 || text[i].baseline < 8 || text[i].baseline > height_px)
-			fail_msg("%ux%u: outside: %.120s", width_px, height_px, text[i].tag);
-		for (size_t k = 0; k < i; k++)
-			if (!text[k].turned && fabs(text[i].baseline - text[k].baseline) < 8 && text[i].left < text[k].right &&
-			    text[k].left < text[i].right)
-				fail_msg("%ux%u: one on the other: %.120s\n%.120s", width_px, height_px, text[i].tag, text[k].tag);
-	}
-}
-
 static void check_every_size(char *(*draw)(const struct chart_options *, const void *), const void *data)
 {
 	for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
@@ -471,7 +453,7 @@ static void check_every_size(char *(*draw)(const struct chart_options *, const v
 
 				assert_non_null(svg);
 				assert_true(picture_is_well_formed(svg));
-				check_texts(svg, options.width_px, options.height_px);
+				picture_check_texts(svg, options.width_px, options.height_px);
 				assert_non_null(strstr(svg, "role=\"img\""));
 				assert_null(strstr(svg, "<script"));
 				assert_int_equal(picture_count(svg, "</svg>"), 1);

@@ -4,12 +4,17 @@
 #ifndef TESTS_UNIT_MONITOR_PICTURE_H
 #define TESTS_UNIT_MONITOR_PICTURE_H
 
-#include <ctype.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
 
 #define PICTURE_DEPTH_MAX 32
 
@@ -151,6 +156,25 @@ static inline size_t picture_texts(const char *svg, struct picture_text *ret_tex
 		ret_text[count++] = (struct picture_text){ x, x + width, picture_number(at, "y"), at < turned_end, at };
 	}
 	return count;
+}
+
+/* No text is cut by the edge of the picture or lies on another. */
+static inline void picture_check_texts(const char *svg, unsigned width_px, unsigned height_px)
+{
+	static struct picture_text text[4096];
+	size_t count = picture_texts(svg, text, sizeof text / sizeof text[0]);
+
+	assert_true(count > 0 && count < sizeof text / sizeof text[0]);
+	for (size_t i = 0; i < count; i++) {
+		if (text[i].turned)
+			continue;
+		if (text[i].left < -0.5 || text[i].right > width_px + 0.5 || text[i].baseline < 8 || text[i].baseline > height_px)
+			fail_msg("%ux%u: outside: %.120s", width_px, height_px, text[i].tag);
+		for (size_t k = 0; k < i; k++)
+			if (!text[k].turned && fabs(text[i].baseline - text[k].baseline) < 8 && text[i].left < text[k].right &&
+			    text[k].left < text[i].right)
+				fail_msg("%ux%u: one on the other: %.120s\n%.120s", width_px, height_px, text[i].tag, text[k].tag);
+	}
 }
 
 #endif
