@@ -175,4 +175,6 @@ function App() {
 }
 
 void whoAmI();
-render(<App />, document.getElementById("app")!);
+const root = document.getElementById("app")!;
+root.replaceChildren();
+render(<App />, root);

@@ -212,6 +212,8 @@ test("events that would overlap become one mark", () => {
 
 test("panels fit the kinds of the objects", () => {
 	assert.ok(panelsOf(["lun:a"]).every((panel) => panel.kinds.includes("lun")));
+	assert.deepEqual(panelsOf(["target:x"], ["sessions"])[0]!.metrics, ["sessions"]);
+	assert.deepEqual(panelsOf(["target:x", "host:x"], ["sessions"])[0]!.metrics, ["sessions", "connections"]);
 	assert.deepEqual(panelsOf(["session:x"], ["cpu", "iops"]).map((panel) => panel.name), ["iops"]);
 	assert.equal(new Set(PANELS.map((panel) => panel.name)).size, PANELS.length);
 });

@@ -1,7 +1,7 @@
 /* The panels of one object, for its own page: range, live and zoom are the component's, a link leads to the charts page. */
 import { useMemo, useState } from "preact/hooks";
 import { ChartPanels } from "./chart_panels";
-import { PANELS, kindOf } from "./panels";
+import { panelsOf } from "./panels";
 import { rangeOf, spanClamp } from "./range";
 import { type ChartState, DEFAULT_STATE, isLive, stateQuery } from "./state";
 import { Toolbar } from "./toolbar";
@@ -18,8 +18,7 @@ export interface ObjectChartsProps {
 
 export function ObjectCharts({ object, charts = USUAL, range = "15m", height = 160 }: ObjectChartsProps) {
 	const [state, setState] = useState<ChartState>({ ...DEFAULT_STATE, range });
-	const panels = useMemo(() => PANELS.filter((panel) => charts.includes(panel.name) && panel.kinds.includes(kindOf(object))),
-		[object, charts.join()]);
+	const panels = useMemo(() => panelsOf([object], charts), [object, charts.join()]);
 	const query = useMemo(() => ({ objects: [object], metrics: panels.flatMap((panel) => panel.metrics),
 		seconds: rangeOf(state.range).seconds, zoom: state.zoom, cf: state.cf, live: isLive(state) }),
 		[object, panels, state.range, state.zoom, state.cf, state.live]);

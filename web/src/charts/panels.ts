@@ -41,10 +41,15 @@ export function kindOf(object: string): Kind {
 	return object.slice(0, object.indexOf(":")) as Kind;
 }
 
-/* Those that at least one of the objects has. */
+/* Metrics of a panel that a kind lacks: they must not be asked for. */
+const LACKING: Partial<Record<Kind, string[]>> = { target: ["connections", "refusals_per_s", "buffer_waits_per_s"] };
+
+/* Those that at least one of the objects has, with the metrics that at least one of them has. */
 export function panelsOf(objects: string[], names?: string[]): Panel[] {
-	return PANELS.filter((panel) => (!names || names.includes(panel.name)) &&
-		objects.some((object) => panel.kinds.includes(kindOf(object))));
+	const kinds = objects.map(kindOf);
+	return PANELS.filter((panel) => (!names || names.includes(panel.name)) && kinds.some((kind) => panel.kinds.includes(kind)))
+		.map((panel) => ({ ...panel, metrics: panel.metrics.filter((metric) =>
+			kinds.some((kind) => panel.kinds.includes(kind) && !LACKING[kind]?.includes(metric))) }));
 }
 
 /* Of charts.css: --chart-0 to --chart-7. */

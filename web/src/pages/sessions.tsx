@@ -64,7 +64,7 @@ function columns(
 				row.discovery || !row.target ? (
 					<span class="dim">discovery</span>
 				) : (
-					<a href={href("targets", row.target)}>{row.target}</a>
+					<a class="iqn" href={href("targets", row.target)}>{row.target}</a>
 				),
 		},
 		{
