@@ -294,6 +294,10 @@ static inline void house_lun(struct house *house, unsigned index)
 	lun->lu = scsi_lu_new(lun->lun, &house->services, &err);
 	assert_non_null(lun->lu);
 	scsi_lu_set_user(lun->lu, lun);
+	lun->stats = calloc(HOUSE_REACTORS + 1, sizeof *lun->stats);
+	assert_non_null(lun->stats);
+	for (unsigned i = 0; i < HOUSE_REACTORS; i++)
+		lun->stats[i] = stats_claim(house->node.stats, STATS_LUN, attributes.name, i);
 	lun->unique = index + 1;
 	list_init(&lun->link);
 	iscsi_node_add_lun(&house->node, lun);
@@ -349,8 +353,11 @@ static inline struct house *house_new(const struct house_options *options)
 	store_fault_trace(house->store, house_trace, house);
 	for (unsigned i = 0; i < HOUSE_LUNS; i++)
 		house_lun(house, i);
-	for (unsigned i = 0; i < HOUSE_REACTORS; i++)
+	for (unsigned i = 0; i < HOUSE_REACTORS; i++) {
 		house_reactor_init(house, i, options);
+		for (unsigned n = 0; n < HOUSE_LUNS; n++)
+			lun_set_stats(house->lun[n].lun, house->reactor[i].iscsi.scsi.store, house->lun[n].stats[i]);
+	}
 	return house;
 }
 
@@ -429,6 +436,19 @@ static inline unsigned house_tasks(const struct house *house)
 	return count;
 }
 
+/* What is counted as being worked on now is nothing. */
+static inline void house_gauges(const struct house *house)
+{
+	for (uint32_t i = 0; i < house->node.stats->slots_used; i++) {
+		const struct stats_slot *slot = &house->node.stats->slot[i];
+
+		if (slot->kind == STATS_FREE)
+			continue;
+		assert_int_equal(slot->value[STAT_queue_depth], 0);
+		assert_int_equal(slot->value[STAT_sessions], 0);
+	}
+}
+
 /* No connection may be left: everything was given back. */
 static inline void house_empty(struct house *house)
 {
@@ -444,7 +464,11 @@ static inline void house_empty(struct house *house)
 			free_tasks++;
 		assert_int_equal(free_tasks, reactor->tasks_touched);
 		assert_int_equal(store_ctx_in_flight(reactor->scsi.store), 0);
+		assert_int_equal(reactor->stats->value[STAT_queue_depth], 0);
+		assert_int_equal(reactor->stats->value[STAT_sessions], 0);
+		assert_int_equal(reactor->stats->value[STAT_connections], 0);
 	}
+	house_gauges(house);
 	assert_int_equal(house_closed, house->wire_count);
 }
 
@@ -471,6 +495,7 @@ static inline void house_free(struct house *house)
 	for (unsigned i = 0; i < house->wire_count; i++)
 		wire_free(house->wire[i]);
 	for (unsigned i = 0; i < HOUSE_LUNS; i++) {
+		free(house->lun[i].stats);
 		if (!house->lun[i].lu)
 			continue;
 		scsi_lu_free(house->lun[i].lu);
