@@ -146,7 +146,9 @@ static void a_slot_is_seen_by_readers_and_reused_when_released(void **state)
 	assert_int_equal(atomic_load(&reader->slots_used), 2);
 	assert_string_equal(reader->slot[0].name, "vol1");
 	assert_int_equal(atomic_load(&reader->slot[0].value[STAT_reads]), 5);
-	assert_int_equal(atomic_load(&reader->slot[0].bucket[STATS_READ_LATENCY][2]), 1);
+	stats_latencies(a, STATS_READ_LATENCY, 2000, 3);
+	assert_int_equal(atomic_load(&reader->slot[0].bucket[STATS_READ_LATENCY][2]), 4);
+	assert_int_equal(atomic_load(&reader->slot[0].sum_ns[STATS_READ_LATENCY]), 8000);
 	stats_release(a);
 	assert_ptr_equal(stats_claim(writer, STATS_SESSION, "s", 0), a);
 	assert_int_equal(atomic_load(&a->value[STAT_reads]), 0); /* nothing of the one before */

@@ -227,6 +227,82 @@ static void a_list_that_is_too_short_for_the_blocks_is_einval(void **state)
 	flat_fini(&f);
 }
 
+/* --- time in the store --- */
+
+static uint64_t timed(const struct stats_slot *slot, enum stats_histogram histogram)
+{
+	uint64_t count = 0;
+
+	for (unsigned b = 0; b < STATS_BUCKETS; b++)
+		count += slot->bucket[histogram][b];
+	return count;
+}
+
+static void timed_on(const char *kind)
+{
+	static struct stats_slot slot;
+	struct flat f;
+
+	memset(&slot, 0, sizeof slot);
+	flat_init(&f, kind, 512, 65536);
+	flat_write(&f, 0, 1, 0, SGL_LARGE_BYTES); /* not counted yet */
+	lun_set_stats(f.lun, f.rig.ctx, &slot);
+	for (unsigned i = 0; i < 4; i++) {
+		flat_write(&f, i, 1 + i / 2, 0, SGL_LARGE_BYTES); /* in one turn, where the store does it at once */
+		flat_check(&f, i, 1 + i / 2, 0, SGL_LARGE_BYTES);
+	}
+	flat_check(&f, 0, 512, 0, SGL_LARGE_BYTES); /* over several objects: one */
+	assert_int_equal(rig_lun_io(&f.rig, f.lun, LUN_FLUSH, 0, 0, NULL, 0), 0);
+	assert_int_equal(rig_lun_io(&f.rig, f.lun, LUN_UNMAP, 0, 8, NULL, 0), 0);
+	assert_int_equal(timed(&slot, STATS_STORE_WRITE_LATENCY), 4);
+	assert_int_equal(timed(&slot, STATS_STORE_READ_LATENCY), 5);
+	assert_true(slot.sum_ns[STATS_STORE_WRITE_LATENCY] > 0 && slot.sum_ns[STATS_STORE_WRITE_LATENCY] < 10 * NS_PER_S);
+	assert_true(slot.sum_ns[STATS_STORE_READ_LATENCY] > 0 && slot.sum_ns[STATS_STORE_READ_LATENCY] < 10 * NS_PER_S);
+	assert_int_equal(timed(&slot, STATS_READ_LATENCY) + timed(&slot, STATS_WRITE_LATENCY), 0);
+	flat_fini(&f);
+}
+
+static void each_read_and_write_counts_the_time_in_the_store_once(void **state)
+{
+	(void)state;
+	timed_on("memory");
+	timed_on("file");
+}
+
+/* One that takes long in the store is not counted with the time of its like that was done at once. */
+static void what_takes_long_is_timed_by_itself(void **state)
+{
+	static struct stats_slot slot;
+	struct rig_lun_io io;
+	struct store *faulty;
+	struct sgl list;
+	struct flat f;
+	json_t *map;
+
+	(void)state;
+	flat_init(&f, "memory", 512, 65536);
+	faulty = rig_store(&f.rig, "fault", "{\"inner\": {\"kind\": \"memory\"}, \"rules\": "
+					    "[{\"op\": \"write\", \"nth\": 3, \"delay_ms\": 20}]}");
+	map = plan(NULL, LUN_BYTES, 512, 65536, faulty);
+	lun_close(f.lun);
+	f.lun = lun_on(faulty, map, 512);
+	json_decref(map);
+	lun_set_stats(f.lun, f.rig.ctx, &slot);
+	list_of(&list, f.buffer, 512, 512);
+	for (unsigned i = 0; i < 3; i++) {
+		rig_lun_start(&f.rig, &io, f.lun, LUN_WRITE, i, 1, &list, 0);
+		assert_true(io.done == (i < 2));
+	}
+	while (!io.done)
+		rig_turn(&f.rig);
+	assert_int_equal(timed(&slot, STATS_STORE_WRITE_LATENCY), 3);
+	assert_true(slot.sum_ns[STATS_STORE_WRITE_LATENCY] >= 20 * NS_PER_MS);
+	lun_close(f.lun);
+	store_close(faulty);
+	f.lun = NULL;
+	flat_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +312,8 @@ int main(void)
 		cmocka_unit_test(write_same_of_the_whole_lun_writes_every_block),
 		cmocka_unit_test(a_request_beyond_the_capacity_is_erange),
 		cmocka_unit_test(a_list_that_is_too_short_for_the_blocks_is_einval),
+		cmocka_unit_test(each_read_and_write_counts_the_time_in_the_store_once),
+		cmocka_unit_test(what_takes_long_is_timed_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

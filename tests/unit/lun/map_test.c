@@ -258,6 +258,26 @@ static void an_object_of_somebody_else_is_not_removed_when_allocating_fails(void
 	rig_fini(&rig);
 }
 
+static void what_is_allocated_is_the_sum_of_the_objects_that_can_tell(void **state)
+{
+	json_t *map = planned(NULL, 3 * MIB, 512, MIB, &wide);
+	struct rig rig;
+	struct store *store;
+	struct err err;
+
+	(void)state;
+	rig_init(&rig, 8);
+	rig_dir(&rig);
+	store = rig_store(&rig, "file", NULL);
+	assert_int_equal(lun_map_allocate(store, NULL, map, false, &err), 0);
+	assert_int_equal(lun_map_allocated(store, map), 3 * MIB);
+	assert_int_equal(store_object_remove(store, "lun1.0001", &err), 0);
+	assert_int_equal(lun_map_allocated(store, map), 2 * MIB);
+	json_decref(map);
+	store_close(store);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +288,7 @@ int main(void)
 		cmocka_unit_test(a_broken_mapping_is_refused),
 		cmocka_unit_test(a_failure_at_object_k_removes_the_k_made),
 		cmocka_unit_test(an_object_of_somebody_else_is_not_removed_when_allocating_fails),
+		cmocka_unit_test(what_is_allocated_is_the_sum_of_the_objects_that_can_tell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
