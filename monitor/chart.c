@@ -68,20 +68,20 @@ static double largest(const struct series_set *set)
 }
 
 /* At full scale the axis ends at a round value. */
-static double round_top(double max, enum metric_unit unit)
+static double round_top(const struct svg *svg, double max, enum metric_unit unit)
 {
 	double tick[SVG_TICKS_MAX];
-	unsigned count = svg_ticks(0, max, unit == UNIT_BYTES || unit == UNIT_BPS, 5, tick);
+	unsigned count = svg_ticks(0, max, unit == UNIT_BYTES || unit == UNIT_BPS, svg_ticks_wanted(svg->height), tick);
 	double step = count > 1 ? tick[1] - tick[0] : 0;
 
 	return step > 0 ? ceil(max / step - 1e-9) * step : max;
 }
 
-static int make_scale(const struct series_set *set, double threshold, enum metric_unit unit, double max,
-		      struct reduction *ret_reduction)
+static int make_scale(const struct svg *svg, const struct series_set *set, double max, struct reduction *ret_reduction)
 {
+	double threshold = svg->options->threshold;
 	size_t room = set->series_count * set->point_count + 1, n = 0;
-	struct reduction_item top = { round_top(max, unit), NAN }, *items;
+	struct reduction_item top = { round_top(svg, max, metric_rows[set->series[0].metric].unit), NAN }, *items;
 	int error;
 
 	if (threshold >= 1)
@@ -271,7 +271,7 @@ static void put_plot(struct svg *svg, const struct series_set *set, double max)
 	enum metric_unit unit = metric_rows[set->series[0].metric].unit;
 	struct reduction reduction;
 
-	if (make_scale(set, svg->options->threshold, unit, max > 0 ? max : 1, &reduction))
+	if (make_scale(svg, set, max > 0 ? max : 1, &reduction))
 		return;
 	svg_value_axis(svg, &reduction, unit);
 	svg_time_axis(svg, set->from_s, set->from_s + (int64_t)(set->point_count * set->step_s));

@@ -319,7 +319,7 @@ static void choose_layout(struct svg *svg, struct layout *l)
 		longest_labels(l->chart, &l->values_px, &name_px);
 		if (l->values_px > room - 12)
 			l->values_px = 0;
-		l->labels_px = fmin(room, l->values_px + name_px + 22);
+		l->labels_px = fmin(room, (l->values_px > 0 ? l->values_px + 8 : 0) + name_px + 14);
 	}
 	svg->height = svg->options->height_px - svg->top - KEY_PX - l->labels_px;
 }

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define FONT_PX      11
-#define CHARACTER_PX (0.62 * FONT_PX) /* on the average, at most */
+#define CHARACTER_PX (0.62 * FONT_PX) /* of a name, on the average */
 #define ZIGZAG_PX    6
 #define LABEL_PX     16
 
@@ -101,7 +101,11 @@ static const char *skip(const char *text, size_t n)
 
 double svg_text_width(const char *text)
 {
-	return CHARACTER_PX * (double)length(text);
+	double ems = 0;
+
+	for (; *text; text++)
+		ems += strchr(" .,:;/|'!-ijlt()", *text) ? 0.37 : strchr("mwMW%@", *text) ? 1 : starts_character(*text) ? 0.66 : 0;
+	return FONT_PX * ems;
 }
 
 /* Of a long name the middle goes: its end tells it apart from others. */
@@ -122,7 +126,7 @@ void svg_text(struct svg *svg, double x, double y, const char *anchor, const cha
 {
 	char shown[1024];
 
-	elide(text, max_px > 0 ? (size_t)(max_px / CHARACTER_PX) : SIZE_MAX, shown, sizeof shown);
+	elide(text, max_px <= 0 || svg_text_width(text) <= max_px ? SIZE_MAX : (size_t)(max_px / CHARACTER_PX), shown, sizeof shown);
 	fprintf(svg->out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", class, x, y, anchor);
 	svg_escape(svg->out, shown);
 	if (strcmp(shown, text) != 0) {
@@ -340,6 +344,11 @@ unsigned svg_ticks(double from, double to, bool binary, unsigned wanted, double 
 	return count;
 }
 
+unsigned svg_ticks_wanted(double height_px)
+{
+	return (unsigned)fmin(fmax(height_px / 26, 1), 8);
+}
+
 static const struct time_step {
 	int64_t step_s; /* about, where it is months */
 	int months;
@@ -496,7 +505,7 @@ void svg_value_axis(struct svg *svg, const struct reduction *reduction, enum met
 		if (s->factor > 1)
 			continue;
 		if (i == 0 || room > 20)
-			count = svg_ticks(s->from_value, s->to_value, binary, (unsigned)fmin(fmax(room / 26, 1), 8), tick);
+			count = svg_ticks(s->from_value, s->to_value, binary, svg_ticks_wanted(room), tick);
 		step = count > 1 ? tick[1] - tick[0] : s->to_value - s->from_value;
 		for (unsigned t = 0; t < count; t++)
 			if (!beside_top(svg, reduction, tick[t]) && (i == 0 || tells(tick[t], step, unit))) {

@@ -40,6 +40,7 @@ double svg_text_width(const char *text); /* an upper estimate in px, of the 11 p
 
 /* Round values from 0 (or the least) to the most, at most `wanted`; binary: powers of two of bytes. Returns how many. */
 unsigned svg_ticks(double from, double to, bool binary, unsigned wanted, double ret_tick[SVG_TICKS_MAX]);
+unsigned svg_ticks_wanted(double height_px); /* as many as the height has room for, 1 to 8 */
 /* Horizontal axis of time: lines and labels in UTC. */
 void svg_time_axis(struct svg *svg, int64_t from_s, int64_t to_s);
 /* Vertical axis from 0 to reduction->max_value: lines and labels at true values, none inside a break. */
