@@ -1,6 +1,6 @@
 /* Dialogs: the browser's own, so that focus stays in it, Escape leaves it, and focus goes back to where it was. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Action, useAction } from "../api/use";
 import { Button, TextField } from "./controls";
 import { ProblemNote } from "./states";
@@ -16,7 +16,7 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, wide, testid }: DialogProps) {
 	const ref = useRef<HTMLDialogElement>(null);
 	const id = useId();
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const dialog = ref.current!;
 		const before = document.activeElement;
 		dialog.showModal();
