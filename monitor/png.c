@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,17 +88,23 @@ static int take(struct convert *c)
 	return n == 0;
 }
 
+static int wait_ms(uint64_t deadline_ns)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	return now_ns < deadline_ns ? (int)((deadline_ns - now_ns) / NS_PER_MS) + 1 : 0;
+}
+
 static int converse(struct convert *c)
 {
 	int result = 0;
 
 	while (result == 0) {
-		uint64_t now_ns = clock_now_ns();
 		struct pollfd pollfd = { .fd = c->fd, .events = (short)(POLLIN | (c->left_bytes ? POLLOUT : 0)) };
 
-		if (now_ns >= c->deadline_ns)
+		if (wait_ms(c->deadline_ns) == 0)
 			return -ETIMEDOUT;
-		if (poll(&pollfd, 1, (int)((c->deadline_ns - now_ns) / NS_PER_MS) + 1) < 0 && errno != EINTR)
+		if (poll(&pollfd, 1, wait_ms(c->deadline_ns)) < 0 && errno != EINTR)
 			return -errno;
 		if (pollfd.revents & POLLOUT && c->left_bytes)
 			result = feed(c);
@@ -107,12 +114,28 @@ static int converse(struct convert *c)
 	return result < 0 ? result : 0;
 }
 
-static int finish(pid_t pid, int error, struct err *err)
+/* It has said all, but goes on: not for longer than the deadline. */
+static int await_end(pid_t pid, uint64_t deadline_ns)
+{
+	struct pollfd pollfd = { .fd = pidfd_open(pid, 0), .events = POLLIN };
+	int n;
+
+	if (pollfd.fd < 0)
+		return -errno;
+	do
+		n = poll(&pollfd, 1, wait_ms(deadline_ns));
+	while (n < 0 && errno == EINTR);
+	close(pollfd.fd);
+	return n > 0 ? 0 : -ETIMEDOUT;
+}
+
+static int finish(pid_t pid, int error, uint64_t deadline_ns, struct err *err)
 {
 	int status = 0;
 
-	if (error)
-		kill(-pid, SIGKILL);
+	if (!error)
+		error = await_end(pid, deadline_ns);
+	kill(-pid, SIGKILL); /* with all it started; how it ended itself stays known */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (error == -ETIMEDOUT)
@@ -139,7 +162,7 @@ int png_of_svg(const char *svg, char **ret_png, size_t *ret_len_bytes, struct er
 	if (error)
 		err_errno(err, error, "cannot start rsvg-convert");
 	else
-		error = finish(pid, converse(&c), err);
+		error = finish(pid, converse(&c), c.deadline_ns, err);
 	close(c.fd);
 	if (!error && c.len_bytes == 0)
 		error = err_set(err, -EIO, "rsvg-convert made nothing");

@@ -318,6 +318,19 @@ static void a_legend_is_bounded_and_tells_how_many_it_leaves_out(void **state)
 	free_set(set);
 }
 
+static void a_small_picture_gives_up_its_legend_and_keeps_its_plot(void **state)
+{
+	const struct chart_options small = { .width_px = 200, .height_px = 120, .title = "Throughput", .threshold = 1 };
+	struct series_set *set = new_set(9, 60, "vol");
+	char *svg = lines(&small, set);
+
+	(void)state;
+	assert_int_equal(picture_count(svg, "class=\"legend\""), 0);
+	assert_true(picture_number(picture_next(svg, "<rect class=\"border\""), "height") >= 60);
+	free(svg);
+	free_set(set);
+}
+
 static void a_line_has_no_more_points_than_the_picture_has_columns(void **state)
 {
 	struct series_set *set = new_set(1, SERIES_POINTS_MAX, "vol");
@@ -527,6 +540,7 @@ int main(void)
 		cmocka_unit_test(a_line_far_above_the_others_is_broken_when_reduction_is_on),
 		cmocka_unit_test(without_a_line_that_stands_out_nothing_is_broken),
 		cmocka_unit_test(a_legend_is_bounded_and_tells_how_many_it_leaves_out),
+		cmocka_unit_test(a_small_picture_gives_up_its_legend_and_keeps_its_plot),
 		cmocka_unit_test(a_line_has_no_more_points_than_the_picture_has_columns),
 		cmocka_unit_test(axes_of_months_and_years_have_ticks_on_first_days),
 		cmocka_unit_test(a_heat_map_tells_zero_from_unknown),
