@@ -24,42 +24,36 @@ static const struct group_name {
 
 #define TARGET_PREFIX "target:"
 
-/* The LUNs that a target shows, each once, as names into the configuration: malloc'ed, for `*ret_count` names. */
-static const char **luns_of_target(const json_t *config, const char *target, size_t *ret_count)
+/* Called with each LUN that a target shows (it shows none twice). */
+static void each_lun(const json_t *config, const char *target, void (*take)(void *arg, const char *lun), void *arg)
 {
 	json_t *mappings = (json_t *)config_map(config, CONFIG_MAPPING, target), *mapping;
-	const char **luns = calloc(json_object_size(mappings) + 1, sizeof *luns), *number;
-	size_t count = 0;
+	const char *number;
 
-	json_object_foreach(mappings, number, mapping) {
-		const char *lun = json_string_value(json_object_get(mapping, "lun"));
-		bool known = !luns || !lun;
-
-		for (size_t i = 0; !known && i < count; i++)
-			known = strcmp(luns[i], lun) == 0;
-		if (!known)
-			luns[count++] = lun;
-	}
-	*ret_count = count;
-	return luns;
+	json_object_foreach(mappings, number, mapping)
+		if (json_string_value(json_object_get(mapping, "lun")))
+			take(arg, json_string_value(json_object_get(mapping, "lun")));
 }
 
-/* objects: malloc'ed; NULL without memory. False: there is no such target. */
-static bool lun_objects_of(const struct service *s, const char *target, struct object_name **ret_objects, size_t *ret_count)
+static void add_object(void *arg, const char *lun)
+{
+	struct means *m = arg;
+	struct object_name *object = &m->objects[m->count++];
+
+	object->kind = OBJECT_LUN;
+	snprintf(object->name, sizeof object->name, "%s", lun);
+}
+
+/* The LUNs of a target as means.objects (NULL without memory). False: there is no such target. */
+static bool find_luns(const struct service *s, const char *target, struct means *m)
 {
 	struct config_ref ref = { CONFIG_TARGET, target, NULL };
-	const char **luns;
 
-	*ret_objects = NULL;
 	if (!config_find(s->config, &ref))
 		return false;
-	luns = luns_of_target(s->config, target, ret_count);
-	*ret_objects = luns ? calloc(*ret_count + 1, sizeof **ret_objects) : NULL;
-	for (size_t i = 0; *ret_objects && i < *ret_count; i++) {
-		(*ret_objects)[i].kind = OBJECT_LUN;
-		snprintf((*ret_objects)[i].name, sizeof (*ret_objects)[i].name, "%s", luns[i]);
-	}
-	free(luns);
+	m->objects = calloc(json_object_size(config_map(s->config, CONFIG_MAPPING, target)) + 1, sizeof *m->objects);
+	if (m->objects)
+		each_lun(s->config, target, add_object, m);
 	return true;
 }
 
@@ -84,7 +78,7 @@ static bool find_objects(struct picture *p, struct problem *problem)
 	}
 	m->kind = OBJECT_LUN;
 	snprintf(p->title, sizeof p->title, "LUNs of %s", p->group + strlen(TARGET_PREFIX));
-	if (lun_objects_of(p->render.rq->service, p->group + strlen(TARGET_PREFIX), &m->objects, &m->count))
+	if (find_luns(p->render.rq->service, p->group + strlen(TARGET_PREFIX), m))
 		return true;
 	problem_set(problem, 404, "no-such-object", "", "There is no such target.");
 	return false;
@@ -98,27 +92,30 @@ static void add_known(double *sum, double value)
 		*sum = isnan(*sum) ? value : *sum + value;
 }
 
-static void add_lun(const struct monitor *monitor, const char *lun, struct component *c)
+struct capacity {
+	const struct monitor *monitor;
+	struct component *component;
+};
+
+static void add_lun(void *arg, const char *lun)
 {
+	struct capacity *capacity = arg;
 	struct object_name name = { .kind = OBJECT_LUN };
 	const struct monitor_object *object;
 
 	snprintf(name.name, sizeof name.name, "%s", lun);
-	object = monitor_find(monitor, &name);
+	object = monitor_find(capacity->monitor, &name);
 	if (!object)
 		return;
-	add_known(&c->first, object->value[METRIC_allocated_bytes]);
-	add_known(&c->second, object->value[METRIC_size_bytes]);
+	add_known(&capacity->component->first, object->value[METRIC_allocated_bytes]);
+	add_known(&capacity->component->second, object->value[METRIC_size_bytes]);
 }
 
 static void add_target(const struct picture *p, const char *target, struct component *c)
 {
-	size_t count;
-	const char **luns = luns_of_target(p->render.rq->service->config, target, &count);
+	struct capacity capacity = { p->means.monitor, c };
 
-	for (size_t i = 0; luns && i < count; i++)
-		add_lun(p->means.monitor, luns[i], c);
-	free(luns);
+	each_lun(p->render.rq->service->config, target, add_lun, &capacity);
 }
 
 /* A LUN that several targets show is served by one worker: its targets stay together. It counts there once a target. */

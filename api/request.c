@@ -226,24 +226,24 @@ bool request_identify(struct request *rq, enum auth_result result, const struct 
 	return true;
 }
 
-/* A bearer token wins over a cookie. */
+/* A bearer token wins over a cookie. Who has neither has tried nothing: that is refused, but not counted. */
 static bool authenticate(struct request *rq, int method, const struct request_headers *h)
 {
 	struct service *s = rq->service;
 	const struct auth_token *token = NULL;
 	uint64_t now_ns = clock_now_ns(), wall_ms = clock_wall_ms();
-	enum auth_result result;
+	enum auth_result result = AUTH_REFUSED;
 
-	if (h->authorization || !rq->session[0]) {
+	if (h->authorization) {
 		result = auth_check(&s->auth, h->authorization, rq->peer, now_ns, wall_ms, &token);
-		return request_identify(rq, result, token);
+	} else if (rq->session[0]) {
+		token = session_token(&s->sessions, &s->auth, rq->session, now_ns, wall_ms, NULL);
+		rq->by_session = token != NULL;
+		result = token ? AUTH_OK : auth_failed(&s->auth, rq->peer, now_ns);
 	}
-	token = session_token(&s->sessions, &s->auth, rq->session, now_ns, wall_ms, NULL);
-	result = token ? AUTH_OK : auth_failed(&s->auth, rq->peer, now_ns);
 	if (!request_identify(rq, result, token))
 		return false;
-	rq->by_session = true;
-	return method == HTTP_GET || check_origin(rq, h);
+	return method == HTTP_GET || !rq->by_session || check_origin(rq, h);
 }
 
 static bool check_queries(struct request *rq)
