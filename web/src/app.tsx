@@ -5,7 +5,7 @@ import { login } from "./api/client";
 import { LoginPage } from "./pages/login";
 import { PAGES, type Page } from "./pages";
 import { type Params, match, usePlace } from "./router";
-import { logOut, mayBe, unknown, whoAmI } from "./session";
+import { logOut, mayBe, start, unknown, whoAmI } from "./session";
 import { useStore } from "./store";
 import "./styles/app.css";
 import { THEMES, type Theme, setTheme, theme } from "./theme";
@@ -174,7 +174,7 @@ function App() {
 	);
 }
 
-void whoAmI();
+start();
 const root = document.getElementById("app")!;
 root.replaceChildren();
 render(<App />, root);

@@ -21,6 +21,29 @@ export async function whoAmI(): Promise<void> {
 	}
 }
 
+/* That there was a login here: without one the service is not asked, because it counts what it must refuse. */
+const HINT = "lunette-login";
+
+login.watch(() => {
+	try {
+		if (login.get()) localStorage.setItem(HINT, "1");
+		else localStorage.removeItem(HINT);
+	} catch {
+		/* storage may be forbidden: then it is asked */
+	}
+});
+
+export function start(): void {
+	let hint: string | null = "1";
+	try {
+		hint = localStorage.getItem(HINT);
+	} catch {
+		/* as above */
+	}
+	if (hint) void whoAmI();
+	else login.set(null);
+}
+
 export async function logIn(token: string): Promise<void> {
 	login.set((await ask(client.POST("/api/v1/login", { body: { token } }))).data);
 }

@@ -39,7 +39,9 @@ function ShownBy({ shown }: { shown: Shown[] }) {
 		<ul class="plain">
 			{shown.map((one) => (
 				<li key={one.target + one.number}>
-					<a class="iqn" href={href("targets", one.target)}>{one.target}</a>{" "}
+					<a class="iqn" href={href("targets", one.target)}>
+						{one.target}
+					</a>{" "}
 					<span class="dim nowrap">
 						LUN {one.number}
 						{one.readOnly && ", read only"}

@@ -64,7 +64,9 @@ function columns(
 				row.discovery || !row.target ? (
 					<span class="dim">discovery</span>
 				) : (
-					<a class="iqn" href={href("targets", row.target)}>{row.target}</a>
+					<a class="iqn" href={href("targets", row.target)}>
+						{row.target}
+					</a>
 				),
 		},
 		{
