@@ -135,6 +135,48 @@ static void every_route_is_in_the_contract(void **state)
 	}
 }
 
+/* The name= of a shared parameter that is in the query; "" when it is in a header. */
+static void query_name(const char *component, char *name, size_t size)
+{
+	char block[BLOCK_MAX];
+	const char *at;
+
+	name[0] = '\0';
+	assert_true(block_of(contract_yaml, 4, component, block));
+	if (!strstr(block, "\n      in: query\n"))
+		return;
+	at = strstr(block, "\n      name: ");
+	assert_non_null(at);
+	snprintf(name, size, "%.*s", (int)strcspn(at + 13, "\n"), at + 13);
+}
+
+static void every_route_knows_the_query_parameters_of_the_contract(void **state)
+{
+	static const char ref[] = "$ref: '#/components/parameters/";
+	static char path[BLOCK_MAX * 4], operation[BLOCK_MAX];
+	size_t count;
+	const struct route *routes = route_table(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		char method[16], name[64], all[256] = "";
+
+		lower(http_method_name(routes[i].method), method);
+		assert_true(block_of(contract_yaml, 2, routes[i].path, path) && block_of(path, 4, method, operation));
+		for (const char *at = operation; (at = strstr(at, ref));) {
+			char component[64];
+
+			at += strlen(ref);
+			snprintf(component, sizeof component, "%.*s", (int)strcspn(at, "'"), at);
+			query_name(component, name, sizeof name);
+			if (name[0])
+				snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", all[0] ? " " : "", name);
+		}
+		if (strcmp(all, routes[i].queries) != 0)
+			fail_msg("%s %s: '%s' in the table, '%s' in the contract", method, routes[i].path, routes[i].queries, all);
+	}
+}
+
 static void every_path_of_the_contract_is_a_route(void **state)
 {
 	const char *at = strstr(contract_yaml, "\npaths:\n"), *end = strstr(contract_yaml, "\ncomponents:\n");
@@ -187,6 +229,7 @@ int main(void)
 		cmocka_unit_test(every_field_is_in_its_schema),
 		cmocka_unit_test(every_property_is_a_field),
 		cmocka_unit_test(every_route_is_in_the_contract),
+		cmocka_unit_test(every_route_knows_the_query_parameters_of_the_contract),
 		cmocka_unit_test(every_path_of_the_contract_is_a_route),
 		cmocka_unit_test(every_row_of_the_route_table_is_complete),
 	};
