@@ -164,7 +164,7 @@ static void clock_start(struct lun_io *io, struct run *run)
 
 	if (!STATS_COUNTING || !slot->stats)
 		return;
-	run->turn = store_ctx_turn(run->ctx);
+	run->turn = *slot->turn;
 	run->alike = slot->at_once_turn == run->turn && slot->at_once_kind == kind_of(io);
 	run->began_ns = run->alike ? slot->at_once_ended_ns : stats_now_ns();
 }
@@ -172,7 +172,7 @@ static void clock_start(struct lun_io *io, struct run *run)
 static void clock_stop(struct lun_io *io, const struct run *run)
 {
 	struct lun_slot *slot = &io->lun->slot[run->slot];
-	bool at_once = store_ctx_turn(run->ctx) == run->turn;
+	bool at_once = *slot->turn == run->turn;
 	uint64_t took_ns = slot->at_once_took_ns, ended_ns;
 
 	if (!at_once || !run->alike) {

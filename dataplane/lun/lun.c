@@ -343,7 +343,10 @@ int lun_make_writable(struct lun *lun, struct err *err)
 
 void lun_set_stats(struct lun *lun, const struct store_ctx *ctx, struct stats_slot *stats)
 {
-	lun->slot[store_ctx_index(ctx)].stats = stats;
+	struct lun_slot *slot = &lun->slot[store_ctx_index(ctx)];
+
+	slot->stats = stats;
+	slot->turn = store_ctx_turn(ctx);
 }
 
 /* ---- questions ---- */

@@ -49,6 +49,7 @@ struct lun_slot {
 	_Atomic(struct lun_generation *) generation;
 	uint64_t in_flight; /* I/Os on it */
 	struct stats_slot *stats; /* time in the store; NULL: not counted */
+	const uint64_t *turn;     /* store_ctx_turn(), when there are stats */
 	/* the last I/O that was timed and that the store did at once (io.c) */
 	uint64_t at_once_turn, at_once_kind, at_once_took_ns, at_once_ended_ns;
 } __attribute__((aligned(64)));

@@ -149,9 +149,9 @@ unsigned store_ctx_index(const struct store_ctx *ctx)
 	return ctx->index;
 }
 
-uint64_t store_ctx_turn(const struct store_ctx *ctx)
+const uint64_t *store_ctx_turn(const struct store_ctx *ctx)
 {
-	return ctx->turn;
+	return &ctx->turn;
 }
 
 unsigned store_ctx_in_flight(const struct store_ctx *ctx)

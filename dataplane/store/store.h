@@ -110,8 +110,9 @@ unsigned store_ctx_index(const struct store_ctx *ctx);
 void store_submit(struct store_ctx *ctx, struct store_io *io);
 void store_ctx_flush(struct store_ctx *ctx);     /* one io_submit for all that is queued */
 unsigned store_ctx_reap(struct store_ctx *ctx);  /* runs done() of what completed; returns how many */
-/* Another number after each flush and reap: I/O that is done in the turn in which it was submitted was done at once. */
-uint64_t store_ctx_turn(const struct store_ctx *ctx);
+/* Points to a number that changes with each flush and reap: what is done in the turn in which it was submitted was done at
+ * once. The context's thread. */
+const uint64_t *store_ctx_turn(const struct store_ctx *ctx);
 unsigned store_ctx_in_flight(const struct store_ctx *ctx);
 
 #endif
