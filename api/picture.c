@@ -9,7 +9,7 @@
 #include "api/service.h"
 #include "monitor/png.h"
 
-/* The librarian's words for what rsvg-convert could not do. */
+/* What rsvg-convert could not do. */
 static void png_problem(struct problem *problem, int error, const struct err *err)
 {
 	if (error == -ENOENT)
@@ -111,21 +111,20 @@ void picture_refuse(struct picture *p, const struct problem *problem)
 	render_end(&p->render);
 }
 
-bool picture_means(struct picture *p, void (*done)(struct means *means, int error))
+void picture_means(struct picture *p, void (*done)(struct means *means, int error))
 {
 	const struct series_query *range = &p->query.range;
 
 	p->means.value = calloc(p->means.count + 1, sizeof *p->means.value);
 	if (!p->means.value || !p->means.objects) {
 		picture_fail(p, -ENOMEM, NULL);
-		return false;
+		return;
 	}
 	p->means.from_s = range->from_s;
 	p->means.to_s = range->to_s;
 	p->means.step_s = range->step_s;
 	p->means.done = done;
 	means_ask(&p->means);
-	return true;
 }
 
 struct object_name *objects_of(const struct monitor *monitor, enum object_kind kind, size_t *ret_count)

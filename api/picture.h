@@ -43,8 +43,8 @@ void picture_draw(struct picture *picture);
 /* They are not; missing may be NULL. */
 void picture_fail(struct picture *picture, int error, const struct object_name *missing);
 void picture_refuse(struct picture *picture, const struct problem *problem);
-/* Room for the values of means.objects; false: refused. */
-bool picture_means(struct picture *picture, void (*done)(struct means *means, int error));
+/* Asks for the values of means.objects (NULL: no memory), which become those of means.value; or fails. */
+void picture_means(struct picture *picture, void (*done)(struct means *means, int error));
 /* Every object of a kind, in order of names: malloc'ed; NULL without memory. */
 struct object_name *objects_of(const struct monitor *monitor, enum object_kind kind, size_t *ret_count);
 
