@@ -108,6 +108,8 @@ void iscsi_connection_drop(struct iscsi_connection *connection, const char *why)
 	if (connection->phase == ISCSI_PHASE_DEAD)
 		return;
 	log_drop(connection, wanted ? NULL : why);
+	if (connection->session && connection->phase >= ISCSI_PHASE_FULL)
+		iscsi_session_tell(connection, "logout", connection->logged_out ? "logged out" : why ? why : "ended");
 	connection->phase = ISCSI_PHASE_DEAD;
 	count_end(connection);
 	list_remove(&connection->wait_link);

@@ -271,6 +271,8 @@ void iscsi_login_accepted(struct iscsi_connection *connection); /* sends the fin
  * arranges to be called again; sends the final response. */
 void iscsi_session_establish(struct iscsi_connection *connection);
 void iscsi_session_task_ended(struct iscsi_session *session);
+/* Tells control, as an event of the session, what became of it; nothing of discovery sessions. */
+void iscsi_session_tell(const struct iscsi_connection *connection, const char *kind, const char *what);
 /* Tasks have ended and the transport is closed. */
 void iscsi_session_free(struct iscsi_session *session);
 /* Marks kept SCSI Commands that are aborted: on this LU (NULL: any), with this tag (NULL: any). Returns how many. */

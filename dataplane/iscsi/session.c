@@ -256,6 +256,20 @@ static void count_login(struct iscsi_connection *connection)
 	}
 }
 
+void iscsi_session_tell(const struct iscsi_connection *connection, const char *kind, const char *what)
+{
+	const struct iscsi_session *session = connection->session;
+	const struct iscsi_node *node = connection->reactor->node;
+	char object[40], text[768];
+
+	if (!node->event || session->discovery)
+		return;
+	snprintf(object, sizeof object, "session:%u-%llu", node->worker, (unsigned long long)session->id);
+	snprintf(text, sizeof text, "%s of %s from %s: %s", session->initiator_name, session->target_name, connection->peer_text,
+		 what);
+	node->event(kind, object, text);
+}
+
 static void enter_full_feature_phase(struct iscsi_connection *connection)
 {
 	struct iscsi_session *session = connection->session;
@@ -278,6 +292,7 @@ static void enter_full_feature_phase(struct iscsi_connection *connection)
 	log_limited(LOG_INFO, "session established initiator=%s target=%s peer=%s session=%u-%llu",
 		    log_quoted(session->initiator_name), session->target_name, connection->peer_text,
 		    connection->reactor->node->worker, (unsigned long long)session->id);
+	iscsi_session_tell(connection, "login", "logged in");
 }
 
 void iscsi_session_establish(struct iscsi_connection *connection)

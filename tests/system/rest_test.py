@@ -6,6 +6,7 @@ import threading
 
 from harness import wait
 from harness.daemon import TARGET
+from harness.initiator import qemu_io
 from harness.registry import test
 from harness.rest import quote
 
@@ -201,6 +202,19 @@ def events_are_streamed_and_resumed(env):
     wait.until(lambda: again.with_text("vol2"), "an event that came while nobody listened")
     assert not again.with_text("vol1") or again.with_text("vol1")["id"] != first["id"]
     again.close()
+
+
+@test(quick=True)
+def logins_and_logouts_are_events(env):
+    daemon = env.daemon()
+    url = daemon.serve("vol")
+    stream = EventStream(daemon)
+    qemu_io(env, url, ["write 0 4k"])
+    came = wait.until(lambda: stream.with_text("logged in"), "the login")
+    went = wait.until(lambda: stream.with_text("logged out"), "the logout")
+    assert came["event"] == "login" and went["event"] == "logout", (came, went)
+    assert TARGET in came["data"] and "session:0-" in came["data"], came
+    stream.close()
 
 
 @test(quick=True)

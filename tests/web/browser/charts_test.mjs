@@ -39,7 +39,7 @@ test("the group chart shows the break, its factor and true values; one click giv
 	assert.ok(chart.breaks >= 1, JSON.stringify(chart.segments));
 	const label = chart.components.find((one) => one.label === "huge").graphics.find((graphic) => graphic.kind === "third").label;
 	const page = await open();
-	await login(page, daemon, "#/charts?group=luns");
+	await login(page, daemon, "#/charts?view=group");
 	const factor = page.locator(".group-factor").first();
 	await factor.waitFor();
 	const shown = await page.locator(".group-factor").allTextContents();

@@ -2,7 +2,7 @@
 // usage: node tests/web/browser/pictures.mjs      (after make all tools web)
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { Browser, Daemon, login, root, until } from "./harness.mjs";
+import { Browser, Daemon, TARGET, login, root, until } from "./harness.mjs";
 
 const images = path.join(root, "docs/images"), MIB = 1024 ** 2, SECONDS = 150;
 const daemon = new Daemon(), browser = new Browser();
@@ -27,6 +27,10 @@ async function photograph(name, hash, options = {}) {
 async function makeLuns() {
 	await daemon.lun("archive", 4 * MIB * MIB, 0);
 	for (let i = 1; i <= 10; i++) await daemon.lun(`vm${i}`, 512 * MIB, i);
+	for (const i of [3, 7, 9]) { // a session has an initiator and a target: loads at the same time need a target each
+		await daemon.api("PUT", `targets/${TARGET}${i}`, {});
+		await daemon.api("PUT", `targets/${TARGET}${i}/luns/0`, { lun: `vm${i}` });
+	}
 	await daemon.load(0, { bytes: 262144, depth: 8, seconds: 6 });
 	for (let i = 1; i <= 10; i++) await daemon.load(i, { bytes: 65536, depth: 2, seconds: 0.1 + 0.08 * i });
 }
@@ -36,10 +40,10 @@ async function work() {
 	const end = Date.now() + SECONDS * 1000;
 	const repeat = async (next) => { while (Date.now() < end) await next(); };
 	await Promise.all([
-		repeat(() => daemon.load(3, { op: "read", depth: 4, seconds: 10 })),
-		repeat(() => daemon.load(7, { op: "write", depth: 2, seconds: 10 })),
+		repeat(() => daemon.load(0, { target: `${TARGET}3`, op: "read", depth: 4, seconds: 10 })),
+		repeat(() => daemon.load(0, { target: `${TARGET}7`, op: "write", depth: 2, seconds: 10 })),
 		repeat(async () => {
-			await daemon.load(9, { op: "write", bytes: 262144, depth: 16, seconds: 6 });
+			await daemon.load(0, { target: `${TARGET}9`, op: "write", bytes: 262144, depth: 16, seconds: 6 });
 			await new Promise((resolve) => setTimeout(resolve, 15000));
 		}),
 	]);
@@ -60,7 +64,7 @@ try {
 	await new Promise((resolve) => setTimeout(resolve, (SECONDS - 40) * 1000));
 	await photograph("dashboard.png", "#/");
 	await photograph("charts.png", "#/charts?object=lun:vm3,lun:vm7,lun:vm9&range=5m", { theme: "dark" });
-	await photograph("group-chart.png", "#/charts?group=luns");
+	await photograph("group-chart.png", "#/charts?view=group");
 	await busy;
 	await save("latency.svg", "charts/latency.svg?object=lun:vm7&from=-3m&width=900&height=320");
 	await save("heatmap.svg", "charts/heatmap.svg?object=lun:vm9&from=-3m&width=900&height=300");
