@@ -91,6 +91,18 @@ static void on_second(struct loop_timer *timer)
 	start_timer(m);
 }
 
+void monitoring_know(struct monitoring *m)
+{
+	struct monitor_input input;
+
+	if (!m->sampled_ms) /* not started, or about to take the first sample */
+		return;
+	take_config(m);
+	input = (struct monitor_input){ .luns = m->luns, .lun_count = m->lun_count, .targets = m->targets,
+					.target_count = m->target_count };
+	monitor_know(m->monitor, &input);
+}
+
 int monitoring_start(struct monitoring *m, struct service *service, struct err *err)
 {
 	char dir[512];
@@ -122,6 +134,7 @@ void monitoring_stop(struct monitoring *m)
 	free(m->targets);
 	m->monitor = NULL;
 	m->service = NULL;
+	m->sampled_ms = 0;
 }
 
 void answer_monitor_error(struct request *rq, int error, const struct object_name *missing)

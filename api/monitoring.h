@@ -40,6 +40,8 @@ struct monitoring {
 int  monitoring_start(struct monitoring *monitoring, struct service *service, struct err *err);
 /* Answers what waits, writes what is pending. The mailbox is run. Harmless when it was not started. */
 void monitoring_stop(struct monitoring *monitoring);
+/* The configuration was changed: what is new in it can be asked for at once. */
+void monitoring_know(struct monitoring *monitoring);
 /* live.c: a new sample is there. */
 void live_sampled(struct monitoring *monitoring);
 /* Answers what monitor_series and monitor_heat say instead of data. missing may be NULL. */

@@ -124,6 +124,7 @@ void service_apply(struct service *s)
 	}
 	portals_apply(&s->portals, config_map(s->config, CONFIG_PORTAL, NULL));
 	workers_publish(&s->workers, ++s->generation);
+	monitoring_know(&s->monitoring);
 }
 
 /* --- what the workers call --- */

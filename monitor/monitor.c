@@ -418,6 +418,11 @@ void monitor_sample(struct monitor *m, const struct monitor_input *input)
 	retain(m, time_s);
 }
 
+void monitor_know(struct monitor *m, const struct monitor_input *input)
+{
+	take_configuration(m, input, NULL);
+}
+
 /* --- what is asked --- */
 
 const char *monitor_host(const struct monitor *m)

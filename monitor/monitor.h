@@ -58,6 +58,8 @@ void monitor_keep_days(struct monitor *monitor, unsigned keep_days);
 
 /* One sample; to be called each second (a missed second is a gap or a longer interval, never a spike). */
 void monitor_sample(struct monitor *monitor, const struct monitor_input *input);
+/* Configured LUNs and targets (of the input no more is read) are known at once, not only from the next sample on. */
+void monitor_know(struct monitor *monitor, const struct monitor_input *input);
 const char *monitor_host(const struct monitor *monitor); /* name of this host's object */
 
 /* NULL: no such object. Borrowed until the next monitor_sample. */
