@@ -53,6 +53,7 @@ struct monitor {
 	size_t next;                  /* after the object last seen: what is sampled mostly comes in order */
 	uint64_t samples;
 	int64_t sampled_s, retain_s;
+	uint64_t sampled_ns, workers; /* monotonic; those that were sampled then: struct counters */
 	char host[STATS_NAME_MAX];
 };
 
@@ -166,17 +167,29 @@ static struct entry *see(struct monitor *m, enum object_kind kind, const char *n
 
 /* --- a sample --- */
 
+/* What is new on workers that were there a second ago begins with nothing; on others it may have counted for long. */
+static void begin_if_new(const struct monitor *m, struct entry *entry, const struct counters *counters)
+{
+	if (!entry->sampler.known && m->workers && (counters->workers & ~m->workers) == 0)
+		sampler_begin(&entry->sampler, counters->workers, m->sampled_ns);
+}
+
 static void take_counters(struct monitor *m, const struct monitor_input *input)
 {
 	struct counters *list;
 	size_t count = collect(input->segments, input->worker_count, m->host, MONITOR_SESSIONS_MAX, &list);
+	uint64_t workers = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		struct entry *entry = see(m, list[i].object.kind, list[i].object.name);
 		struct sample sample;
 
+		if (list[i].object.kind == OBJECT_WORKER)
+			workers |= list[i].workers;
 		if (!entry)
 			continue;
+		if (list[i].object.kind != OBJECT_SESSION || count < MONITOR_SESSIONS_MAX) /* all sessions are seen */
+			begin_if_new(m, entry, &list[i]);
 		sampler_take(&entry->sampler, &list[i], input->now_ns, &sample);
 		memcpy(entry->shown.value, sample.value, sizeof sample.value);
 		entry->active |= sample.active;
@@ -185,6 +198,8 @@ static void take_counters(struct monitor *m, const struct monitor_input *input)
 			entry->heat_writes[b] += sample.heat_writes[b];
 		}
 	}
+	m->workers = workers;
+	m->sampled_ns = input->now_ns;
 	free(list);
 }
 

@@ -121,6 +121,14 @@ static void remember(struct sampler *sampler, const struct counters *counters, u
 	sampler->known = true;
 }
 
+void sampler_begin(struct sampler *sampler, uint64_t workers, uint64_t sampled_ns)
+{
+	memset(sampler, 0, sizeof *sampler);
+	sampler->counters.workers = workers;
+	sampler->sampled_ns = sampled_ns;
+	sampler->known = true;
+}
+
 void sampler_take(struct sampler *sampler, const struct counters *counters, uint64_t now_ns, struct sample *ret_sample)
 {
 	const struct counters *before = &sampler->counters;

@@ -27,6 +27,9 @@ struct sample {
 	uint64_t heat_reads[HEAT_BUCKETS], heat_writes[HEAT_BUCKETS];
 };
 
+/* The object was not there at sampled_ns, though these workers (struct counters) were sampled then: whatever is counted was
+ * counted since. */
+void sampler_begin(struct sampler *sampler, uint64_t workers, uint64_t sampled_ns);
 /* At first sight, after a gap, when a counter fell (its worker was restarted) and when other workers count than before, rates
  * and latencies are unknown: never a spike, never negative. */
 void sampler_take(struct sampler *sampler, const struct counters *counters, uint64_t now_ns, struct sample *ret_sample);

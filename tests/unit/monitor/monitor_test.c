@@ -294,6 +294,32 @@ static void a_lun_has_its_rates_and_its_size(void **state)
 	assert_int_equal(object(s, OBJECT_LUN, "vol999")->sampled_ms, s->input.wall_ms - SECOND_MS);
 }
 
+static void what_is_new_on_a_worker_that_was_sampled_loses_nothing(void **state)
+{
+	struct scene *s = *state;
+	struct stats_slot *slot;
+
+	claim(s, STATS_WORKER, "worker");
+	sample(s);
+	slot = claim(s, STATS_LUN, "vol999");
+	stats_add(slot, STAT_reads, 25);
+	sample(s);
+	assert_true(value(s, OBJECT_LUN, "vol999", METRIC_read_iops) == 25);
+}
+
+static void what_is_new_to_us_on_a_worker_that_was_not_sampled_is_no_spike(void **state)
+{
+	struct scene *s = *state;
+	struct stats_slot *slot;
+
+	sample(s);
+	claim(s, STATS_WORKER, "worker");
+	slot = claim(s, STATS_LUN, "vol999");
+	stats_add(slot, STAT_reads, 1000000);
+	sample(s);
+	assert_true(isnan(value(s, OBJECT_LUN, "vol999", METRIC_read_iops)));
+}
+
 static void what_is_configured_and_not_served_is_there_without_rates(void **state)
 {
 	struct scene *s = *state;
@@ -638,6 +664,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
 		TEST(a_lun_has_its_rates_and_its_size),
+		TEST(what_is_new_on_a_worker_that_was_sampled_loses_nothing),
+		TEST(what_is_new_to_us_on_a_worker_that_was_not_sampled_is_no_spike),
 		TEST(what_is_configured_and_not_served_is_there_without_rates),
 		TEST(a_lun_that_is_no_longer_served_loses_its_rates_and_keeps_its_size),
 		TEST(the_host_has_the_sums_of_its_luns_and_its_file_system),

@@ -30,12 +30,15 @@ const yOf = (box: Box, height: number) => box.bottom - height * (box.bottom - bo
 const path = (points: [number, number][]) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("");
 
 function Axis({ data, box }: { data: GroupData; box: Box }) {
-	const list = brokenTicks(data.segments, box.bottom - box.top, data.unit);
+	const text = (value: number) => valueText(value, data.unit);
+	/* the ends of two breaks may read alike */
+	const list = brokenTicks(data.segments, box.bottom - box.top, data.unit)
+		.filter((value, i, all) => !i || text(value) !== text(all[i - 1]!));
 	return <g class="group-axis" aria-hidden="true">
 		{list.map((value) => {
 			const y = yOf(box, heightOf(data.segments, value));
 			return <g key={value}><line x1={box.left} x2={box.right} y1={y} y2={y} />
-				<text x={box.left - 8} y={y + 4} text-anchor="end">{valueText(value, data.unit)}</text></g>;
+				<text x={box.left - 8} y={y + 4} text-anchor="end">{text(value)}</text></g>;
 		})}
 	</g>;
 }
