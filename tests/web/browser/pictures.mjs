@@ -15,7 +15,7 @@ async function save(name, resource) {
 async function photograph(name, hash, options = {}) {
 	const page = await browser.page(daemon, { width: 1280, height: 860, ...options });
 	await login(page, daemon, hash);
-	await page.locator("canvas, .group-factor").first().waitFor();
+	await page.locator("canvas, .group-factor, [data-testid=health]").first().waitFor();
 	await page.waitForLoadState("networkidle").catch(() => {}); // live streams never end
 	await until(async () => !(await page.locator("[data-testid=loading]").count()), "the page is complete");
 	await new Promise((resolve) => setTimeout(resolve, 3000)); // a few live samples

@@ -1,4 +1,4 @@
-/* A small line of one metric of one object, the last minutes, live: for tables and tiles. Series are asked for together. */
+/* A small line of a metric of one object, the last minutes, live: for tables and tiles. Series are asked for together. */
 import { useEffect, useState } from "preact/hooks";
 import { getJson } from "./client";
 import { valueText } from "./format";
@@ -44,13 +44,27 @@ function useSpark(object: string, metric: string): Series | null {
 		} });
 		return () => { gone = true; };
 	}, [object, metric]);
-	useEffect(() => grid ? subscribe({ objects: [object], metrics: [metric], onSample(sample) {
+	useEffect(() => grid ? subscribe({ objects: [object], metrics: metric.split(","), onSample(sample) {
 		grid.add(sample);
 		setTurn((n) => n + 1);
 	} }) : undefined, [grid]);
-	return grid?.set.series[0] ?? null;
+	return grid ? added(grid.set.series) : null;
 }
 
+/* Reads and writes as one line, of times the longer one; unknown only where all are. */
+function added(all: Series[]): Series | null {
+	const first = all[0];
+	if (!first || all.length === 1)
+		return first ?? null;
+	return { ...first, values: first.values.map((_, i) => {
+		const known = all.map((one) => one.values[i] ?? null).filter((value) => value !== null);
+		if (known.length === 0)
+			return null;
+		return first.unit === "seconds" ? Math.max(...known) : known.reduce((sum, value) => sum + value, 0);
+	}) };
+}
+
+/* metric: one name, or several with commas, which become one line. */
 export interface SparklineProps { object: string; metric: string; width?: number; height?: number; label?: string }
 
 export function Sparkline({ object, metric, width = 96, height = 24, label }: SparklineProps) {

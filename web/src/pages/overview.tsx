@@ -118,7 +118,7 @@ function Totals({
 				testid="total-iops"
 				note={each("read_iops", "write_iops", "operations/s")}
 			>
-				{spark("read_iops", "Reads a second")}
+				{spark("read_iops,write_iops", "Operations a second")}
 			</Tile>
 			<Tile
 				name="Throughput"
@@ -126,7 +126,7 @@ function Totals({
 				testid="total-throughput"
 				note={each("read_bytes_per_s", "write_bytes_per_s", "bytes/s")}
 			>
-				{spark("read_bytes_per_s", "Read throughput")}
+				{spark("read_bytes_per_s,write_bytes_per_s", "Throughput")}
 			</Tile>
 			<Tile
 				name="Latency, 99 %"
@@ -134,7 +134,7 @@ function Totals({
 				testid="total-latency"
 				note={each("read_latency_p99", "write_latency_p99", "seconds")}
 			>
-				{spark("read_latency_p99", "Read latency, 99 %")}
+				{spark("read_latency_p99,write_latency_p99", "Latency, 99 %")}
 			</Tile>
 			<Tile
 				name="Sessions"
@@ -214,7 +214,7 @@ const BUSY_COLUMNS: Column<Row>[] = [
 	{
 		key: "spark",
 		title: "5 minutes",
-		cell: (row) => <Sparkline object={row.object} metric="read_iops" label="Reads a second" />,
+		cell: (row) => <Sparkline object={row.object} metric="read_iops,write_iops" label="Operations a second" />,
 	},
 ];
 
