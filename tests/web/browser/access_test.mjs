@@ -85,7 +85,7 @@ test("Escape leaves a dialog and the focus goes back", async ({ daemon, open }) 
 	assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? ""), "Grow shown");
 });
 
-test("the bundle is below 120 KiB, the policy is strict, the first paint is within a second", async ({ daemon, open }) => {
+test("the bundle is below 120 KiB and the policy is strict; the first paint is measured", async ({ daemon, open }) => {
 	const dir = path.join(root, "build/web");
 	const bytes = readdirSync(dir).filter((name) => name.endsWith(".gz")).reduce((sum, name) => sum + statSync(path.join(dir, name)).size, 0);
 	assert.ok(bytes > 0 && bytes < 120 * 1024, `${bytes} bytes`);
