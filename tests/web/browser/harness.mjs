@@ -33,6 +33,7 @@ export class Daemon {
 			"--reactors", "1", "--web", path.join(root, "build/web")];
 		this.process = spawn(path.join(root, "build/lunetted"), args, { stdio: ["ignore", "pipe", "pipe"] });
 		this.ended = new Promise((resolve) => this.process.on("exit", resolve));
+		process.once("exit", () => this.process.kill("SIGTERM")); // however this process ends
 		let output = "";
 		this.process.stdout.on("data", (text) => (output += text));
 		this.process.stderr.on("data", (text) => (this.log += text));

@@ -13,6 +13,9 @@ for (const file of readdirSync(here).filter((name) => name.endsWith("_test.mjs")
 const daemon = new Daemon(), browser = new Browser();
 let passed = 0, failed = 0;
 
+// Load that nobody waits for any more, because its test has failed, may fail as well.
+process.on("unhandledRejection", (error) => console.log(`     ${error}`));
+
 async function runOne({ name, run }) {
 	const pages = [];
 	const open = async (options) => {
