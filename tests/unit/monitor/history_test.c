@@ -23,7 +23,7 @@
 #include "monitor/history.h"
 #include "monitor/history_files.h"
 #include "monitor/rrd.h"
-#include "scratch.h"
+#include "tests/unit/cluster/scratch.h"
 
 #define assert_near(value, expected, tolerance) assert_true(fabs((value) - (expected)) <= (tolerance))
 #define WAIT_MS 20000

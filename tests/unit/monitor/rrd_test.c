@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "monitor/rrd.h"
-#include "scratch.h"
+#include "tests/unit/cluster/scratch.h"
 
 #define assert_near(value, expected, tolerance) assert_true(fabs((value) - (expected)) <= (tolerance))
 #define BASE_S INT64_C(1700000400) /* a multiple of 600 */
