@@ -7,6 +7,7 @@ import { useQueryState } from "../router";
 import { Badge, Button, Copy } from "../ui/controls";
 import { Dialog } from "../ui/dialog";
 import { ObjectLink } from "../ui/event_list";
+import { Filter } from "../ui/filter";
 import { Head } from "../ui/page";
 import { Await, Empty, ProblemNote } from "../ui/states";
 import { type Column, Table } from "../ui/table";
@@ -135,24 +136,8 @@ export function AuditPage() {
 				actions={<Button onClick={() => void loaded.reload()}>Load anew</Button>}
 			/>
 			<div class="filters">
-				<label>
-					Token{" "}
-					<input
-						type="search"
-						value={state.actor}
-						placeholder="admin"
-						onInput={(event) => setState({ actor: event.currentTarget.value.trim() })}
-					/>
-				</label>
-				<label>
-					Object{" "}
-					<input
-						type="search"
-						value={state.object}
-						placeholder="lun:vol1"
-						onInput={(event) => setState({ object: event.currentTarget.value.trim() })}
-					/>
-				</label>
+				<Filter label="Token" value={state.actor} placeholder="admin" onValue={(value) => setState({ actor: value.trim() })} />
+				<Filter label="Object" value={state.object} placeholder="lun:vol1" onValue={(value) => setState({ object: value.trim() })} />
 				<span class="dim">Whole names, as they stand in the table.</span>
 			</div>
 			<Await of={loaded} what="the audit log">

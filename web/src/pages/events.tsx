@@ -1,10 +1,10 @@
 /* What happens, as it happens. */
 import { useState } from "preact/hooks";
 import { type Event, useEvents } from "../events";
-import { count } from "../format";
 import { useQueryState } from "../router";
 import { Badge, Button } from "../ui/controls";
 import { EventList } from "../ui/event_list";
+import { countText, Filter } from "../ui/filter";
 import { Head, Panel } from "../ui/page";
 import { Empty, Loading, Note } from "../ui/states";
 
@@ -50,16 +50,7 @@ export function EventsPage() {
 				</Note>
 			)}
 			<div class="filters">
-				<label>
-					Filter{" "}
-					<input
-						type="search"
-						value={state.filter}
-						placeholder="object or text"
-						data-testid="filter"
-						onInput={(event) => setState({ filter: event.currentTarget.value })}
-					/>
-				</label>
+				<Filter value={state.filter} placeholder="object or text" onValue={(value) => setState({ filter: value })} />
 				<label>
 					Kind{" "}
 					<select
@@ -76,9 +67,7 @@ export function EventsPage() {
 					</select>
 				</label>
 				<span class="dim" role="status">
-					{shown.length === all.length
-						? count(all.length, "event")
-						: `${shown.length} of ${count(all.length, "event")}`}
+					{countText(shown.length, all.length, "event")}
 				</span>
 			</div>
 			{all.length === 0 ? (

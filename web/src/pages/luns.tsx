@@ -2,10 +2,11 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Lun, type Shown, TOP_MAX, allLuns, allTargets, byName, shownAt, useTop } from "../api/lists";
 import { useLoaded } from "../api/use";
-import { type Values, bytesText, count, latencyText, most, rateText, sum } from "../format";
+import { type Values, bytesText, latencyText, most, rateText, sum } from "../format";
 import { href, useQueryState } from "../router";
 import { useMay } from "../session";
 import { Badge, Button, Meter } from "../ui/controls";
+import { countText, Filter } from "../ui/filter";
 import { Head } from "../ui/page";
 import { Await, Empty } from "../ui/states";
 import { type Column, Table } from "../ui/table";
@@ -197,20 +198,9 @@ export function LunsPage() {
 					return (
 						<>
 							<div class="filters">
-								<label>
-									Filter{" "}
-									<input
-										type="search"
-										value={state.filter}
-										placeholder="name, description or target"
-										data-testid="filter"
-										onInput={(event) => setState({ filter: event.currentTarget.value })}
-									/>
-								</label>
+								<Filter value={state.filter} placeholder="name, description or target" onValue={(value) => setState({ filter: value })} />
 								<span class="dim" role="status">
-									{rows.length === luns.length
-										? count(luns.length, "LUN")
-										: `${rows.length} of ${count(luns.length, "LUN")}`}
+									{countText(rows.length, luns.length, "LUN")}
 									{top.problem && `; live values do not come: ${top.problem.detail}`}
 								</span>
 							</div>

@@ -3,12 +3,13 @@ import { useState } from "preact/hooks";
 import { ask, client } from "../api/client";
 import { type Session, TOP_MAX, allSessions, byName, useTop } from "../api/lists";
 import { useLoaded } from "../api/use";
-import { type Values, agoText, count, rateText, sum, timeFull } from "../format";
+import { type Values, agoText, rateText, sum, timeFull } from "../format";
 import { href, useQueryState } from "../router";
 import { type May, useMay } from "../session";
 import { toast } from "../ui/announce";
 import { Button } from "../ui/controls";
 import { Confirm } from "../ui/dialog";
+import { countText, Filter } from "../ui/filter";
 import { Head } from "../ui/page";
 import { Await, Empty, Note } from "../ui/states";
 import { type Column, type Sorting, Table } from "../ui/table";
@@ -185,20 +186,9 @@ export function SessionsPage() {
 							) : (
 								<>
 									<div class="filters">
-										<label>
-											Filter{" "}
-											<input
-												type="search"
-												value={state.filter}
-												placeholder="initiator, target or address"
-												data-testid="filter"
-												onInput={(event) => setState({ filter: event.currentTarget.value })}
-											/>
-										</label>
+										<Filter value={state.filter} placeholder="initiator, target or address" onValue={(value) => setState({ filter: value })} />
 										<span class="dim" role="status">
-											{rows.length === sessions.length
-												? count(sessions.length, "session")
-												: `${rows.length} of ${count(sessions.length, "session")}`}
+											{countText(rows.length, sessions.length, "session")}
 										</span>
 									</div>
 									{rows.length === 0 ? (

@@ -5,6 +5,7 @@ import { count, rateText } from "../format";
 import { href, useQueryState } from "../router";
 import { useMay } from "../session";
 import { Badge, Button } from "../ui/controls";
+import { countText, Filter } from "../ui/filter";
 import { Head } from "../ui/page";
 import { Await, Empty } from "../ui/states";
 import { type Column, Table } from "../ui/table";
@@ -123,20 +124,9 @@ export function TargetsPage() {
 					return (
 						<>
 							<div class="filters">
-								<label>
-									Filter{" "}
-									<input
-										type="search"
-										value={state.filter}
-										placeholder="name or alias"
-										data-testid="filter"
-										onInput={(event) => setState({ filter: event.currentTarget.value })}
-									/>
-								</label>
+								<Filter value={state.filter} placeholder="name or alias" onValue={(value) => setState({ filter: value })} />
 								<span class="dim" role="status">
-									{rows.length === targets.length
-										? count(targets.length, "target")
-										: `${rows.length} of ${count(targets.length, "target")}`}
+									{countText(rows.length, targets.length, "target")}
 								</span>
 							</div>
 							{rows.length === 0 ? (
