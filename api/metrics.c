@@ -185,6 +185,11 @@ static void write_workers(const struct page *page, const struct service *s)
 	for (unsigned i = 0; i < s->workers.count; i++)
 		fprintf(page->out, "lunette_worker_starts_total{worker=\"%u\"} %u\n", i,
 			s->workers.worker[i].state.starts);
+	write_family(page, "lunette_worker_start_time_seconds", GAUGE, "seconds", "when the worker was started, since 1970");
+	for (unsigned i = 0; i < s->workers.count; i++)
+		if (s->workers.worker[i].started_ms)
+			fprintf(page->out, "lunette_worker_start_time_seconds{worker=\"%u\"} %.3f\n", i,
+				(double)s->workers.worker[i].started_ms / 1000);
 }
 
 static void write_luns(const struct page *page, const struct service *s)

@@ -377,8 +377,13 @@ void workers_stats(struct workers *workers, const struct msg_STATS *stats)
 
 void workers_state(struct workers *workers, const struct msg_WORKER_STATE *state)
 {
-	if (state->index < WORKERS_MAX)
-		workers->worker[state->index].state = *state;
+	struct worker *w;
+
+	if (state->index >= WORKERS_MAX)
+		return;
+	w = &workers->worker[state->index];
+	w->state = *state;
+	w->started_ms = state->pid ? clock_wall_ms() - state->uptime_ms : 0;
 }
 
 void workers_broadcast(struct workers *workers, enum message_kind kind, const void *message)

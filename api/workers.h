@@ -36,6 +36,7 @@ struct worker {
 	json_t *errors;             /* of the last SERVED: array of {"object", "text"}; NULL: none */
 	struct stats_segment *stats; /* NULL: not received */
 	struct msg_WORKER_STATE state; /* what the supervisor said last */
+	uint64_t started_ms;        /* wall clock, by that; 0: it does not run */
 };
 
 /* Waits until every worker that is up has applied `generation`, or for WORKER_SERVE_WAIT_MS. */

@@ -68,8 +68,8 @@ const struct monitor_object *monitor_find(const struct monitor *monitor, const s
 size_t monitor_list(const struct monitor *monitor, enum object_kind kind, const struct monitor_object ***ret_list);
 
 /* A question to the files and what is pending. The query's objects are taken over, the query is borrowed. done runs on the
- * control thread, never before this returns; it owns the set. error: 0; -ENOENT with *missing, an object without any history; -ENOMEM;
- * -EBUSY: too many questions wait; -ECANCELED. */
+ * control thread, before this returns only with -ENOMEM for the question itself; it owns the set. error: 0; -ENOENT with
+ * *missing, an object without any history; -ENOMEM; -EBUSY: too many questions wait; -ECANCELED. */
 typedef void (*monitor_series_done)(void *arg, int error, const struct object_name *missing, struct series_set *set);
 void monitor_series(struct monitor *monitor, struct series_query *query, monitor_series_done done, void *arg);
 
