@@ -1,6 +1,6 @@
 /* What can be done with a target: create, edit, its initiators, remove. */
 import { useState } from "preact/hooks";
-import { ProblemError, client, settle } from "../api/client";
+import { ProblemError, type Schema, client, settle } from "../api/client";
 import { type Target, allLuns, allTargets } from "../api/lists";
 import { useAction, useLoaded, useRead } from "../api/use";
 import { iqnPrefix, iqnValid, makeSecret } from "../chap";
@@ -329,6 +329,17 @@ export function CreateTarget({ onClose, onDone }: { onClose(): void; onDone(): v
 	);
 }
 
+/* Changes the target as it was read. */
+const patch = (read: ReturnType<typeof useRead>, target: Target, body: Schema["TargetPatch"]) =>
+	read.change((tag) =>
+		settle(
+			client.PATCH("/api/v1/targets/{target}", {
+				params: { path: { target: target.name }, header: { "If-Match": tag } },
+				body,
+			}),
+		),
+	);
+
 export function EditTarget({ target, onClose, onDone }: { target: Target; onClose(): void; onDone(): void }) {
 	const [alias, setAlias] = useState(target.alias ?? "");
 	const [description, setDescription] = useState(target.description ?? "");
@@ -347,16 +358,7 @@ export function EditTarget({ target, onClose, onDone }: { target: Target; onClos
 			testid="edit-target"
 			onSubmit={() =>
 				void action
-					.run(() =>
-						read.change((tag) =>
-							settle(
-								client.PATCH("/api/v1/targets/{target}", {
-									params: { path: { target: target.name }, header: { "If-Match": tag } },
-									body: { alias, description, enabled, open, addresses: words(addresses) },
-								}),
-							),
-						),
-					)
+					.run(() => patch(read, target, { alias, description, enabled, open, addresses: words(addresses) }))
 					.then((ok) => {
 						if (!ok) return;
 						toast(`Target ${target.name} is changed`);
@@ -427,16 +429,7 @@ export function EditChap({ target, onClose, onDone }: { target: Target; onClose(
 			testid="edit-chap"
 			onSubmit={() =>
 				void action
-					.run(() =>
-						read.change((tag) =>
-							settle(
-								client.PATCH("/api/v1/targets/{target}", {
-									params: { path: { target: target.name }, header: { "If-Match": tag } },
-									body: { auth },
-								}),
-							),
-						),
-					)
+					.run(() => patch(read, target, { auth }))
 					.then((ok) => {
 						if (!ok) return;
 						remember(
