@@ -90,6 +90,23 @@ test("a LUN is assigned to a target and unassigned again", async ({ daemon, open
 	await assert.rejects(daemon.api("GET", `targets/${TARGET}/luns/9`), /404/);
 });
 
+test("a target is edited, and the change of another in between is told", async ({ daemon, open }) => {
+	await daemon.lun("edited", GIB, 30);
+	const page = await open();
+	await login(page, daemon, `#/targets/${TARGET}`);
+	await page.getByTestId("edit").click();
+	const { revision } = await daemon.api("GET", `targets/${TARGET}`);
+	await daemon.api("PATCH", `targets/${TARGET}`, { description: "by another" }, { "If-Match": `"${revision}"` });
+	await page.getByRole("dialog").getByLabel("Alias").fill("renamed");
+	await submit(page);
+	await page.getByRole("dialog").getByTestId("problem").waitFor();
+	await submit(page);
+	await closed(page);
+	const target = await daemon.api("GET", `targets/${TARGET}`);
+	assert.equal(target.alias, "renamed");
+	assert.equal(target.description, "by another");
+});
+
 test("what the service refuses is shown in its own words", async ({ daemon, open }) => {
 	await daemon.api("PUT", "luns/taken", { size_bytes: GIB });
 	const page = await open();

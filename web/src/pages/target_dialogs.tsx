@@ -349,6 +349,15 @@ export function EditTarget({ target, onClose, onDone }: { target: Target; onClos
 	const action = useAction();
 	const read = useRead(target, onDone);
 	const at = (pointer: string) => below(action.problem, pointer);
+	const [first] = useState(target);
+	/* Only what was changed here: what another has changed meanwhile stays. */
+	const changed = () => ({
+		...(alias !== (first.alias ?? "") ? { alias } : {}),
+		...(description !== (first.description ?? "") ? { description } : {}),
+		...(enabled !== (first.enabled !== false) ? { enabled } : {}),
+		...(open !== !!first.open ? { open } : {}),
+		...(addresses !== (first.addresses ?? []).join("\n") ? { addresses: words(addresses) } : {}),
+	});
 	return (
 		<FormDialog
 			title="Edit the target"
@@ -358,7 +367,7 @@ export function EditTarget({ target, onClose, onDone }: { target: Target; onClos
 			testid="edit-target"
 			onSubmit={() =>
 				void action
-					.run(() => patch(read, target, { alias, description, enabled, open, addresses: words(addresses) }))
+					.run(() => patch(read, target, changed()))
 					.then((ok) => {
 						if (!ok) return;
 						toast(`Target ${target.name} is changed`);
