@@ -223,9 +223,11 @@ static void a_configured_lun_tells_its_size_and_store(void **state)
 	struct answered a;
 
 	call_done(f, "PUT", "/luns/vol1", "{\"size_bytes\":1048576,\"store\":\"memory\"}", 201);
+	f->service.workers.worker[0].started_ms = UINT64_C(1700000000500);
 	a = metrics(f, NULL);
 	assert_line(&a, "lunette_lun_size_bytes{lun=\"vol1\"} 1048576");
 	assert_line(&a, "lunette_lun_info{lun=\"vol1\",store=\"memory\"} 1");
+	assert_line(&a, "lunette_worker_start_time_seconds{worker=\"0\"} 1700000000.500");
 	assert_line(&a, "lunette_worker_up{worker=\"0\"} 1");
 	answered_free(&a);
 }
