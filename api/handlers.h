@@ -20,6 +20,9 @@ void delete_reservations(struct request *rq);
 void list_sessions(struct request *rq);
 void get_session(struct request *rq);
 void delete_session(struct request *rq);
+void list_operations(struct request *rq);
+void get_operation(struct request *rq);
+void delete_operation(struct request *rq);
 
 /* tokens.c */
 void list_tokens(struct request *rq);
@@ -27,7 +30,7 @@ void get_token(struct request *rq);
 void put_token(struct request *rq);
 void delete_token(struct request *rq);
 
-/* pages.c, health.c, metrics.c, operations.c, audit.c */
+/* pages.c, health.c, metrics.c, audit.c */
 void get_front_page(struct request *rq);
 void get_livez(struct request *rq);
 void get_readyz(struct request *rq);
@@ -37,8 +40,6 @@ void get_capabilities(struct request *rq);
 void get_events(struct request *rq);
 void get_health(struct request *rq);
 void get_metrics(struct request *rq);
-void list_operations(struct request *rq);
-void get_operation(struct request *rq);
 void list_audit(struct request *rq);
 
 /* series.c, charts.c, top.c, live.c: what is measured */

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/handlers.h"
-#include "api/service.h"
 #include "clock.h"
 
 void operations_init(struct operations *operations)
@@ -103,27 +101,11 @@ void operation_finish(struct operations *operations, const char *id, json_t *res
 		json_object_set_new(operation->view, "problem", problem);
 }
 
-/* --- REST --- */
-
-void list_operations(struct request *rq)
+json_t *operations_views(const struct operations *operations)
 {
-	json_t *items = json_array(), *page;
+	json_t *views = json_array();
 
-	/* ids grow, so that oldest first is the order of pages */
-	for (struct list *pos = rq->service->operations.list.prev; pos != &rq->service->operations.list; pos = pos->prev)
-		json_array_append(items, container_of(pos, struct operation, link)->view);
-	page = page_of(rq, items, "id", NULL);
-	json_decref(items);
-	if (page)
-		answer_json(rq, 200, page, NULL);
-}
-
-void get_operation(struct request *rq)
-{
-	struct operation *operation = find(&rq->service->operations, request_param(rq, 0));
-
-	if (operation)
-		answer_json(rq, 200, json_incref(operation->view), NULL);
-	else
-		answer_error(rq, 404, "no-such-operation", "There is no such operation, or it is long forgotten.");
+	for (struct list *pos = operations->list.prev; pos != &operations->list; pos = pos->prev)
+		json_array_append(views, container_of(pos, struct operation, link)->view);
+	return views;
 }

@@ -1,7 +1,8 @@
 /*
  * Operations: changes that take longer than OPERATION_PATIENCE_MS are answered with 202 and can be followed at
  * /operations/{id}. The last OPERATIONS_KEPT are remembered, in memory: an operation that runs while control dies is
- * either done or not, and a repeated PUT finds out. Control thread only.
+ * either done or not, and a repeated PUT finds out. Commands that run long in the workers (dataplane/scsi/jobs.h) are
+ * shown among them; their ids end in "-<worker>". Control thread only.
  */
 #ifndef LUNETTE_API_OPERATIONS_H
 #define LUNETTE_API_OPERATIONS_H
@@ -31,6 +32,8 @@ void operations_fini(struct operations *operations);
 /* A running operation; borrowed. NULL: no memory. */
 struct operation *operation_start(struct operations *operations, const char *method, const char *object,
 				  const char *actor);
+/* What GET shows of each, oldest first; new reference. */
+json_t *operations_views(const struct operations *operations);
 /* result: taken; may be NULL. problem: taken; NULL when it succeeded. */
 void operation_finish(struct operations *operations, const char *id, json_t *result, json_t *problem);
 

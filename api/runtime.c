@@ -1,4 +1,7 @@
-/* What only the workers know: sessions, reservations, the state of a mapping. Asked by QUERY, changed by COMMAND. */
+/*
+ * What only the workers know: sessions, reservations, the state of a mapping, commands that run long. Asked by QUERY,
+ * changed by COMMAND.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +43,32 @@ static void audit(struct request *rq, int status, const char *code, const char *
 	audit_write(&rq->service->audit, &origin, status, code, object, NULL, NULL);
 	if (status < 300)
 		events_add(&rq->service->events, "admin", object, "%s by %s", origin.method, origin.actor);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const char *x = json_string_value(json_object_get(*(json_t *const *)a, "id"));
+	const char *y = json_string_value(json_object_get(*(json_t *const *)b, "id"));
+
+	return strcmp(x, y);
+}
+
+/* Objects that all have an id, taken; the same ones in order, new reference. */
+static json_t *sorted_by_id(json_t *items)
+{
+	size_t count = json_array_size(items), i;
+	json_t **sorted = malloc((count + 1) * sizeof *sorted), *result = json_array(), *item;
+
+	json_array_foreach(items, i, item)
+		if (sorted)
+			sorted[i] = item;
+	if (sorted)
+		qsort(sorted, count, sizeof *sorted, by_id);
+	for (i = 0; sorted && i < count; i++)
+		json_array_append(result, sorted[i]);
+	free(sorted);
+	json_decref(items);
+	return result;
 }
 
 /* --- LUNs --- */
@@ -136,14 +165,6 @@ void delete_reservations(struct request *rq)
 
 /* --- sessions --- */
 
-static int by_id(const void *a, const void *b)
-{
-	const char *x = json_string_value(json_object_get(*(json_t *const *)a, "id"));
-	const char *y = json_string_value(json_object_get(*(json_t *const *)b, "id"));
-
-	return strcmp(x, y);
-}
-
 static bool wanted(const struct request *rq, const json_t *session)
 {
 	const char *target = request_query(rq, "target");
@@ -155,25 +176,17 @@ static bool wanted(const struct request *rq, const json_t *session)
 /* All sessions of all replies, sorted by id; new array. */
 static json_t *merged(const struct request *rq, const struct worker_call *call)
 {
-	json_t *items = json_array(), *session, **sorted;
-	size_t i, count = 0, n = 0;
+	json_t *sessions = json_array(), *session;
+	size_t i;
 
 	for (unsigned w = 0; w < WORKERS_MAX; w++)
-		count += json_array_size(call->reply[w].value);
-	sorted = malloc((count + 1) * sizeof *sorted);
-	for (unsigned w = 0; w < WORKERS_MAX && sorted; w++)
 		json_array_foreach(call->reply[w].value, i, session) {
 			if (!wanted(rq, session))
 				continue;
 			json_object_set_new(session, "worker", json_integer(w));
-			sorted[n++] = session;
+			json_array_append(sessions, session);
 		}
-	if (sorted)
-		qsort(sorted, n, sizeof *sorted, by_id);
-	for (i = 0; i < n; i++)
-		json_array_append(items, sorted[i]);
-	free(sorted);
-	return items;
+	return sorted_by_id(sessions);
 }
 
 static void sessions_known(struct worker_call *call)
@@ -240,4 +253,99 @@ void delete_session(struct request *rq)
 		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
 	else
 		ask(rq, MSG_COMMAND, what, logged_out);
+}
+
+/* --- operations: control's own and the workers' jobs --- */
+
+static json_t *all_operations(const struct request *rq, const struct worker_call *call)
+{
+	json_t *operations = operations_views(&rq->service->operations), *job;
+	size_t i;
+
+	for (unsigned w = 0; w < WORKERS_MAX; w++)
+		json_array_foreach(call->reply[w].value, i, job)
+			if (json_is_string(json_object_get(job, "id")))
+				json_array_append(operations, job);
+	return sorted_by_id(operations);
+}
+
+static void operations_known(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	json_t *items = all_operations(rq, call), *page = page_of(rq, items, "id", json_incref(call->unreachable));
+
+	json_decref(items);
+	if (page)
+		answer_json(rq, 200, page, NULL);
+	worker_call_free(call);
+}
+
+void list_operations(struct request *rq)
+{
+	ask(rq, MSG_QUERY, "jobs", operations_known);
+}
+
+static void operation_known(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	json_t *items = all_operations(rq, call), *operation, *found = NULL;
+	size_t i;
+
+	json_array_foreach(items, i, operation)
+		if (strcmp(json_string_value(json_object_get(operation, "id")), request_param(rq, 0)) == 0)
+			found = operation;
+	if (found)
+		answer_json(rq, 200, json_incref(found), NULL);
+	else
+		answer_error(rq, 404, "no-such-operation", "There is no such operation, or it is long forgotten.");
+	json_decref(items);
+	worker_call_free(call);
+}
+
+void get_operation(struct request *rq)
+{
+	ask(rq, MSG_QUERY, "jobs", operation_known);
+}
+
+/* 0 when a worker did it, else what the one that knows the job says; ENOENT: none knows it. */
+static unsigned outcome_of(const struct worker_call *call)
+{
+	unsigned outcome = ENOENT;
+
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		if (call->reply[i].answered && call->reply[i].status != ENOENT)
+			outcome = call->reply[i].status;
+	return outcome;
+}
+
+static void job_cancelled(struct worker_call *call)
+{
+	struct request *rq = call->arg;
+	char object[URI_SEGMENT_MAX + 16];
+	unsigned outcome = outcome_of(call);
+
+	snprintf(object, sizeof object, "operation:%s", request_param(rq, 0));
+	audit(rq, outcome == 0 ? 204 : outcome == ENOENT ? 404 : 409, outcome ? "operation-not-cancelled" : "", object);
+	if (outcome == 0)
+		answer_nothing(rq, 204);
+	else if (outcome == ENOENT && json_array_size(call->unreachable))
+		answer_error(rq, 503, "worker-unreachable", "A worker does not answer: try again.");
+	else if (outcome == ENOENT)
+		answer_error(rq, 404, "no-such-operation", "There is no such operation that a worker runs.");
+	else if (outcome == EALREADY)
+		answer_error(rq, 409, "operation-ended", "The operation has ended.");
+	else
+		answer_error(rq, 409, "not-cancellable", "This operation may not stop half way: wait for its end.");
+	worker_call_free(call);
+}
+
+void delete_operation(struct request *rq)
+{
+	char what[CHANNEL_TEXT_MAX];
+
+	snprintf(what, sizeof what, "job-cancel:%s", request_param(rq, 0));
+	if (rq->dry_run)
+		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
+	else
+		ask(rq, MSG_COMMAND, what, job_cancelled);
 }

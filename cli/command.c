@@ -278,12 +278,15 @@ const struct cli_command cli_commands[] = {
 	  .help = "Revoke a token." },
 
 	{ "operation", "list", "", LIST, .path = V1 "/operations",
-	  .columns = "ID=id STATE=state PERCENT=progress_percent METHOD=method OBJECT=object ACTOR=actor "
+	  .columns = "ID=id STATE=state PERCENT=progress_percent METHOD=method KIND=kind OBJECT=object ACTOR=actor "
 		     "STARTED=started_at", .help = "List long operations." },
 	{ "operation", "show", "OPERATION", SHOW, .path = V1 "/operations/{OPERATION}",
 	  .help = "Show one operation." },
 	{ "operation", "wait", "OPERATION", SHOW, .path = V1 "/operations/{OPERATION}", .run = run_operation_wait,
 	  .help = "Wait for an operation to end, with a progress bar on a terminal." },
+	{ "operation", "cancel", "OPERATION", .method = "DELETE", .path = V1 "/operations/{OPERATION}",
+	  .done = "operation {OPERATION} cancelled",
+	  .help = "Stop a copy that a worker runs, before its next step." },
 
 	{ "events", NULL, "", SHOW, .path = V1 "/events", .options = "follow", .run = run_events,
 	  .help = "What happened lately: logins, logouts, failures, changes." },

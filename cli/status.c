@@ -165,7 +165,7 @@ static void print_running(const json_t *operations)
 		if (strcmp(text_of(operation, "state"), "running") == 0)
 			json_array_append(running, operation);
 	if (json_array_size(running))
-		print_table("Running operations", running, "ID=id PERCENT=progress_percent METHOD=method OBJECT=object");
+		print_table("Running operations", running, "ID=id PERCENT=progress_percent METHOD=method KIND=kind OBJECT=object");
 	json_decref(running);
 }
 

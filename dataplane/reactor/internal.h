@@ -42,6 +42,7 @@ struct worker {
 	struct iscsi_node node;
 	struct offload *offload;
 	struct docstore *documents;
+	struct scsi_jobs *jobs;
 	struct reactor *reactors;          /* NULL until the first serve document */
 	struct list stores, portals;
 

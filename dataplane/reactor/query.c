@@ -1,4 +1,4 @@
-/* What control asks of a worker: sessions, reservations, maps; logging a session out, clearing reservations. */
+/* What control asks of a worker: sessions, jobs, reservations, maps; logging a session out, cancelling a job ... */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +159,10 @@ void worker_query(struct worker *worker, const struct msg_QUERY *query)
 
 	if (strcmp(query->what, "sessions") == 0) {
 		ask_reactors(worker, query->id, 0, list_sessions);
+	} else if (strcmp(query->what, "jobs") == 0) {
+		value = scsi_jobs_json(worker->jobs);
+		reply(worker, query->id, 0, value);
+		json_decref(value);
 	} else if (strncmp(query->what, "reservations:", 13) == 0) {
 		lun = find_lun(worker, query->id, query->what + 13);
 		if (!lun)
@@ -190,6 +194,10 @@ void worker_command(struct worker *worker, const struct msg_COMMAND *command)
 			ask_reactors(worker, command->id, session_id, log_out);
 		else
 			reply_error(worker, command->id, -ENOENT, "no such session");
+	} else if (strncmp(command->what, "job-cancel:", 11) == 0) {
+		int result = scsi_jobs_cancel(worker->jobs, command->what + 11);
+
+		reply(worker, command->id, (unsigned)-result, json_null());
 	} else if (strncmp(command->what, "reservations-clear:", 19) == 0) {
 		lun = find_lun(worker, command->id, command->what + 19);
 		if (lun && scsi_lu_reservations_clear(lun->lu, &err) < 0)

@@ -164,6 +164,7 @@ static struct iscsi_lun *open_lun(struct serving *serving, const char *name, jso
 	struct worker *worker = serving->worker;
 	const char *store_name = json_string_value(json_object_get(description, "store"));
 	struct scsi_services services = { .arg = worker, .documents = worker->documents, .offload = worker->offload,
+					  .jobs = worker->jobs,
 					  .abort_nexuses = abort_nexuses, .admits = admits,
 					  .daemon_epoch = worker->daemon_epoch };
 	struct lun_attributes attributes;

@@ -483,8 +483,9 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 	worker->buffer = malloc(CHANNEL_MESSAGE_MAX);
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->offload = offload_new(WORKER_OFFLOAD_THREADS);
+	worker->jobs = scsi_jobs_new(options->index, send_event);
 	result = mailbox_init(&worker->mailbox);
-	if (!worker->buffer || worker->epoll_fd < 0 || !worker->offload || result < 0)
+	if (!worker->buffer || worker->epoll_fd < 0 || !worker->offload || !worker->jobs || result < 0)
 		return err_set(err, -ENOMEM, "cannot set up the worker");
 	result = worker_allocated_init(worker);
 	if (result < 0)

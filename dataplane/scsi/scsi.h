@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "dataplane/lun/lun.h"
+#include "dataplane/scsi/jobs.h"
 #include "docstore.h"
 #include "list.h"
 #include "mailbox.h"
@@ -118,6 +119,7 @@ struct scsi_services {
 	uint64_t daemon_epoch;       /* changes with each start of the daemon, not of a worker: what ends reservations
 					that were made without APTPL */
 	struct offload  *offload;
+	struct scsi_jobs *jobs;      /* commands that run long; NULL: they run unseen */
 	/* Whether the initiator may log in to the target: what SPEC_I_PT and REGISTER AND MOVE name must be. Any thread.
 	 * NULL: every name will do. */
 	bool (*admits)(void *arg, const char *target_name, const char *initiator_name);

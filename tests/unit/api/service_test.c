@@ -637,6 +637,33 @@ static void a_long_change_becomes_an_operation(void **state)
 	call_done(f, "GET", "/operations/1", NULL, 404);
 }
 
+static void commands_that_run_long_are_operations(void **state)
+{
+	struct fixture *f = *state;
+	struct answered a;
+
+	f->worker.reply = "[{\"id\":\"1790000000002-0\",\"state\":\"running\",\"kind\":\"extended-copy\"},"
+			  "{\"id\":\"1790000000001-0\",\"state\":\"succeeded\",\"kind\":\"sanitize\"}]";
+	a = call(f, "GET", "/operations", NULL, 200);
+	assert_string_equal(f->worker.last_what, "jobs");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(a.json, "items"), 0), "kind")),
+			    "sanitize");
+	answered_free(&a);
+	a = call(f, "GET", "/operations/1790000000002-0", NULL, 200);
+	assert_string_equal(text_of(&a, "kind"), "extended-copy");
+	answered_free(&a);
+	f->worker.reply = NULL;
+	call_done(f, "DELETE", "/operations/1790000000002-0", NULL, 204);
+	assert_string_equal(f->worker.last_what, "job-cancel:1790000000002-0");
+	f->worker.reply_status = ENOENT;
+	call_done(f, "DELETE", "/operations/1790000000003-0", NULL, 404);
+	f->worker.reply_status = EALREADY;
+	call_done(f, "DELETE", "/operations/1790000000001-0", NULL, 409);
+	f->worker.reply_status = EPERM;
+	call_done(f, "DELETE", "/operations/1790000000001-0", NULL, 409);
+	f->worker.reply_status = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -667,6 +694,7 @@ int main(void)
 		cmocka_unit_test(stores_that_are_built_in_are_listed),
 		cmocka_unit_test(maps_and_reservations_of_a_lun_are_told),
 		cmocka_unit_test(a_long_change_becomes_an_operation),
+		cmocka_unit_test(commands_that_run_long_are_operations),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
