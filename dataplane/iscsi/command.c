@@ -392,7 +392,7 @@ static void data_lost(struct iscsi_task *task)
 	stats_add(task->session->reactor->stats, STAT_protocol_errors, 1);
 	log_limited(LOG_NOTICE, "write failed, DataSN out of sequence initiator=%s target=%s",
 		    log_quoted(task->session->initiator_name), task->session->target_name);
-	scsi_task_fail(&task->scsi, KEY_ABORTED_COMMAND, ASC_PROTOCOL_SERVICE_CRC_ERROR);
+	scsi_task_give_up(&task->scsi, KEY_ABORTED_COMMAND, ASC_PROTOCOL_SERVICE_CRC_ERROR);
 	task->finished_early = true;
 }
 

@@ -121,6 +121,7 @@ int iscsi_reactor_init(struct iscsi_reactor *reactor, struct iscsi_node *node, u
 	reactor->tasks = tasks;
 	reactor->node = node;
 	reactor->index = index;
+	scsi_reactor_init(&reactor->scsi);
 	list_init(&reactor->free_tasks);
 	list_init(&reactor->connections);
 	list_init(&reactor->waiting);

@@ -145,6 +145,8 @@ void iscsi_task_abort(struct iscsi_task *task)
 		connection->receiving = NULL;
 		connection->mover->sink.list = NULL;
 	}
-	if (!executing)
+	if (executing)
+		scsi_task_aborted(&task->scsi);
+	else
 		iscsi_task_quiet(task);
 }

@@ -62,19 +62,15 @@ static void reset_target(const struct tmf *tmf)
 	free(mappings);
 }
 
-/* The LU's own part of the function, after the tasks are gone. Nothing of ours kept it open meanwhile: a LUN that is being
+/* The LU's own part of its reset, after the tasks are gone. Nothing of ours kept it open meanwhile: a LUN that is being
  * closed is not in the node any more. */
-static void tell_lu(const struct tmf *tmf, const struct scsi_nexus *by)
+static void reset_lu(const struct tmf *tmf)
 {
 	struct iscsi_node *node = tmf->abort.node;
 
 	pthread_mutex_lock(&node->lock);
-	if (iscsi_node_serves(node, tmf->lu)) {
-		if (tmf->function == LOGICAL_UNIT_RESET)
-			scsi_lu_reset(tmf->lu, NULL);
-		if (tmf->function == CLEAR_TASK_SET)
-			scsi_lu_commands_cleared(tmf->lu, by);
-	}
+	if (iscsi_node_serves(node, tmf->lu))
+		scsi_lu_reset(tmf->lu, NULL);
 	pthread_mutex_unlock(&node->lock);
 }
 
@@ -96,10 +92,9 @@ static void done(struct iscsi_abort *abort)
 {
 	struct tmf *tmf = (struct tmf *)abort;
 	struct iscsi_connection *connection = tmf->connection;
-	bool alive = connection->phase != ISCSI_PHASE_DEAD;
 
-	if (tmf->lu)
-		tell_lu(tmf, alive ? connection->session->nexus : NULL);
+	if (tmf->function == LOGICAL_UNIT_RESET)
+		reset_lu(tmf);
 	if (tmf->function == TARGET_WARM_RESET || tmf->function == TARGET_COLD_RESET)
 		reset_target(tmf);
 	answer(connection, tmf->itt, FUNCTION_COMPLETE);
@@ -109,6 +104,13 @@ static void done(struct iscsi_abort *abort)
 	connection->holds--;
 	iscsi_connection_maybe_bury(connection);
 	free(tmf);
+}
+
+/* A task set belongs to one I_T nexus (control mode page, TST): CLEAR TASK SET is like ABORT TASK SET (SAM-5 7.5), and there
+ * is nobody else to be told. */
+static bool of_session(uint8_t function)
+{
+	return function == ABORT_TASK || function == ABORT_TASK_SET || function == CLEAR_TASK_SET;
 }
 
 static void start(struct iscsi_connection *connection, uint8_t function, struct scsi_lu *lu)
@@ -129,7 +131,7 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 	tmf->function = function;
 	memcpy(tmf->target_name, session->target_name, sizeof tmf->target_name);
 	filter->lu = lu;
-	if (function == ABORT_TASK || function == ABORT_TASK_SET)
+	if (of_session(function))
 		filter->session_id = session->id;
 	if (function == TARGET_WARM_RESET || function == TARGET_COLD_RESET)
 		filter->target_name = tmf->target_name;

@@ -51,6 +51,7 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_SAVING_NOT_SUPPORTED = 0x3900,
 	ASC_MEDIUM_NOT_PRESENT = 0x3a00,
 	ASC_INTERNAL_TARGET_FAILURE = 0x4400,
+	ASC_INVALID_MESSAGE = 0x4900,
 	ASC_REMOVAL_PREVENTED = 0x5302,
 	ASC_INSUFFICIENT_RESOURCES = 0x5503,
 	ASC_INSUFFICIENT_REGISTRATIONS = 0x5504,
@@ -168,6 +169,29 @@ bool scsi_command_exists(const struct scsi_command *command, const struct scsi_l
 bool scsi_prevent_is_allow(const uint8_t *cdb);
 bool scsi_start_is_start(const uint8_t *cdb);
 
+/* --- task sets (order.c) --- */
+
+enum scsi_order { /* where a task stands in its task set */
+	ORDER_OUT,     /* not in one: none of its LU, not begun, ended */
+	ORDER_SIMPLE,  /* counted in scsi_task_set.simple; waits for nobody */
+	ORDER_DORMANT, /* in scsi_task_set.sequenced; not to be executed yet */
+	ORDER_BLOCKED, /* to be executed, waits for older tasks */
+	ORDER_READY,   /* in reactor->ready */
+	ORDER_ENABLED, /* being executed */
+};
+
+/* Of one I_T_L nexus; its reactor's. */
+struct scsi_task_set {
+	unsigned simple;       /* SIMPLE tasks that joined while `sequenced` was empty: older than those in it */
+	struct list sequenced; /* struct scsi_task.in_set, oldest first */
+};
+
+bool scsi_order_accepts(uint8_t attribute);
+bool scsi_order_waits(uint8_t newer, uint8_t older); /* enum scsi_attribute, accepted ones; pure */
+bool scsi_order_start(struct scsi_task *task);       /* a dormant task; false: it is blocked, and executed later */
+void scsi_order_join_sequenced(struct scsi_task *task);
+void scsi_order_leave_sequenced(struct scsi_task *task);
+
 /* --- objects --- */
 
 struct scsi_itl {
@@ -176,6 +200,7 @@ struct scsi_itl {
 	struct list in_lu;         /* scsi_lu.itls; lu lock */
 	_Atomic uint32_t allowed;  /* bit (1 << enum scsi_access): what reservations let through */
 	_Atomic uint32_t ua;       /* bit (1 << enum scsi_ua) */
+	struct scsi_task_set set;
 	uint16_t number;           /* LUN */
 	bool read_only;            /* mapped read-only; set before the itl is seen */
 	bool prevent;              /* PREVENT ALLOW MEDIUM REMOVAL; lu lock */
@@ -246,6 +271,34 @@ struct pr_state *scsi_pr_load(struct scsi_lu *lu, uint64_t *ret_version, struct 
 static inline struct scsi_lu *scsi_task_lu(const struct scsi_task *task)
 {
 	return task->itl ? task->itl->lu : NULL;
+}
+
+/* Its command is accepted: it is younger than all in its task set. */
+static inline void scsi_order_join(struct scsi_task *task)
+{
+	struct scsi_task_set *set = task->itl ? &task->itl->set : NULL;
+
+	if (!set)
+		return;
+	if (__builtin_expect(task->attribute > SCSI_SIMPLE || !list_empty(&set->sequenced), 0)) {
+		scsi_order_join_sequenced(task);
+		return;
+	}
+	task->order = ORDER_SIMPLE;
+	set->simple++;
+}
+
+/* It has ended, if it had not already. */
+static inline void scsi_order_leave(struct scsi_task *task)
+{
+	if (task->order == ORDER_OUT)
+		return;
+	if (__builtin_expect(task->order != ORDER_SIMPLE || !list_empty(&task->itl->set.sequenced), 0)) {
+		scsi_order_leave_sequenced(task);
+		return;
+	}
+	task->order = ORDER_OUT;
+	task->itl->set.simple--;
 }
 
 void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense);

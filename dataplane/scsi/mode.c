@@ -5,6 +5,7 @@
 enum { PC_CURRENT = 0, PC_CHANGEABLE = 1, PC_DEFAULT = 2, PC_SAVED = 3 };
 enum { PAGE_CACHING = 0x08, PAGE_CONTROL = 0x0a, PAGE_EXCEPTIONS = 0x1c, PAGE_ALL = 0x3f };
 enum { D_SENSE = 0x04 /* byte 2 */, SWP = 0x08 /* byte 4 */ };
+enum { TST_PER_NEXUS = 0x20 /* byte 2 */, UNRESTRICTED_REORDERING = 0x10 /* byte 3; QErr 00b */ };
 
 #define MODE_LIST_MAX_BYTES 256
 
@@ -22,8 +23,12 @@ static void control(const struct scsi_lu *lu, unsigned pc, uint8_t *page)
 		page[2] |= D_SENSE;
 	if (changeable || (pc == PC_CURRENT && atomic_load(&lu->protect) & PROTECT_SOFTWARE))
 		page[4] |= SWP;
-	if (!changeable)
-		page[3] = 0x10; /* QUEUE ALGORITHM MODIFIER: unrestricted reordering */
+	if (changeable)
+		return;
+	/* A task set per I_T nexus (order.c); a failed command aborts no others (QErr), and neither does an aborted one
+	 * answer TASK ABORTED (byte 5, TAS): other initiators learn by unit attention. */
+	page[2] |= TST_PER_NEXUS;
+	page[3] = UNRESTRICTED_REORDERING;
 }
 
 static void exceptions(const struct scsi_lu *lu, unsigned pc, uint8_t *page)

@@ -57,6 +57,7 @@ struct scsi_itl *scsi_nexus_itl(struct scsi_nexus *nexus, unsigned index)
 	itl->nexus = nexus;
 	itl->lu = entry->lu;
 	itl->number = entry->number;
+	list_init(&itl->set.sequenced);
 	itl->read_only = entry->read_only;
 	atomic_init(&itl->ua, nexus->first_ua);
 	scsi_lu_attach(entry->lu, itl);

@@ -42,15 +42,3 @@ void scsi_lu_set_user(struct scsi_lu *lu, void *user)
 {
 	lu->user = user;
 }
-
-void scsi_lu_commands_cleared(struct scsi_lu *lu, const struct scsi_nexus *by)
-{
-	pthread_mutex_lock(&lu->lock);
-	list_for_each(node, &lu->itls) {
-		struct scsi_itl *itl = container_of(node, struct scsi_itl, in_lu);
-
-		if (itl->nexus != by)
-			scsi_ua_set(itl, UA_COMMANDS_CLEARED);
-	}
-	pthread_mutex_unlock(&lu->lock);
-}

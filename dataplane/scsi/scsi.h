@@ -53,7 +53,17 @@ struct scsi_reactor {
 	struct offload   *offload;
 	struct mailbox   *mailbox;
 	struct sgl_pool  *pool;
+
+	/* private to the SCSI layer: tasks whose turn has come (order.c) */
+	struct list ready; /* struct scsi_task.in_ready */
+	struct mail ready_mail;
+	bool ready_posted;
 };
+void scsi_reactor_init(struct scsi_reactor *reactor); /* the private part; before the first task */
+
+/* Task attributes of a SCSI Command PDU (RFC 7143 11.3.1.3). ACA is refused: no auto contingent allegiance here (INQUIRY
+ * NORMACA 0). */
+enum scsi_attribute { SCSI_UNTAGGED = 0, SCSI_SIMPLE = 1, SCSI_ORDERED = 2, SCSI_HEAD_OF_QUEUE = 3, SCSI_ACA = 4 };
 
 struct scsi_task {
 	/* set by the iSCSI layer before begin */
@@ -62,7 +72,7 @@ struct scsi_task {
 	uint64_t lun;            /* the 8-byte LUN field, as a big-endian number */
 	uint8_t  cdb[SCSI_CDB_MAX];
 	uint16_t cdb_len_bytes;
-	uint8_t  attribute;      /* task attribute as in the iSCSI PDU: 0 untagged, 1 simple, 2 ordered, 3 head of queue, 4 ACA */
+	uint8_t  attribute;      /* enum scsi_attribute */
 	uint64_t tag;            /* initiator task tag, unique in the nexus */
 	uint32_t expected_bytes; /* Expected Data Transfer Length of a command that brings data; 0: unknown */
 	void (*done)(struct scsi_task *task);
@@ -87,6 +97,8 @@ struct scsi_task {
 	/* private to the SCSI layer */
 	struct scsi_itl *itl;
 	const struct scsi_command *command; /* row of the table; NULL: none */
+	uint8_t order;           /* enum scsi_order */
+	struct list in_set, in_ready; /* scsi_itl.set.sequenced, reactor->ready; when order says so */
 	struct lun_io   io;
 	struct lun_lock lock;
 	struct offload_job job;
@@ -96,11 +108,16 @@ struct scsi_task {
 
 enum scsi_begin { SCSI_NEEDS_DATA_OUT, SCSI_READY, SCSI_FINISHED };
 enum scsi_begin scsi_task_begin(struct scsi_task *task);
-void scsi_task_execute(struct scsi_task *task);
+void scsi_task_execute(struct scsi_task *task); /* now, or when the tasks that it must wait for have ended */
 void scsi_task_end(struct scsi_task *task);
 /* Finishes a task with CHECK CONDITION without executing it: for the transport's own findings, e.g. 0Bh/0Ch/0Ch
  * (unexpected unsolicited data). Does not call done(). */
 void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
+/* The same for a task that was begun and will not be executed: nobody waits for it any more. */
+void scsi_task_give_up(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
+/* task->aborted was set after scsi_task_execute(): one that waits for its turn ends now, done() comes before this returns;
+ * others end when their step is through. */
+void scsi_task_aborted(struct scsi_task *task);
 
 /* What a command is counted as. */
 enum scsi_count {
@@ -133,8 +150,6 @@ struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *service
 void scsi_lu_free(struct scsi_lu *lu); /* no task, no nexus may refer to it */
 struct lun *scsi_lu_lun(const struct scsi_lu *lu);
 void scsi_lu_set_user(struct scsi_lu *lu, void *user); /* before tasks are begun */
-/* CLEAR TASK SET: UA 2F/00 to every nexus but `by` (may be NULL). Any thread. */
-void scsi_lu_commands_cleared(struct scsi_lu *lu, const struct scsi_nexus *by);
 void scsi_lu_capacity_changed(struct scsi_lu *lu); /* any thread: UA 2A/09 to every nexus */
 void scsi_lu_read_only_changed(struct scsi_lu *lu, bool read_only);
 /* LOGICAL UNIT RESET after its tasks are gone (SAM-5 6.3.3): releases RESERVE(6), mode pages to saved values, UA 29/03 to

@@ -24,6 +24,12 @@ void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq)
 	scsi_set_sense(task, &(struct scsi_sense){ .key = key, .asc_ascq = asc_ascq });
 }
 
+void scsi_task_give_up(struct scsi_task *task, uint8_t key, uint16_t asc_ascq)
+{
+	scsi_task_fail(task, key, asc_ascq);
+	scsi_order_leave(task);
+}
+
 bool scsi_refuse(struct scsi_task *task, uint16_t asc_ascq)
 {
 	scsi_task_fail(task, KEY_ILLEGAL_REQUEST, asc_ascq);
@@ -66,6 +72,7 @@ static void release_what_it_holds(struct scsi_task *task)
 void scsi_finish(struct scsi_task *task)
 {
 	release_what_it_holds(task);
+	scsi_order_leave(task);
 	task->done(task);
 }
 
@@ -214,6 +221,8 @@ static bool command_allowed(struct scsi_task *task, bool opcode_known, uint8_t w
 {
 	if (!task->itl && (!task->command || !(task->command->flags & without)))
 		return scsi_refuse(task, without == CMD_WLUN ? ASC_INVALID_OPCODE : ASC_NO_SUCH_LU);
+	if (!scsi_order_accepts(task->attribute))
+		return scsi_refuse(task, ASC_INVALID_MESSAGE);
 	if (task->itl && unit_attention_pending(task))
 		return false;
 	if (!task->command)
@@ -238,6 +247,7 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->sense_len_bytes = 0;
 	task->data_in_bytes = 0;
 	task->itl = NULL;
+	task->order = ORDER_OUT;
 	task->lock.lun = NULL;
 	task->scratch.owner = SGL_NOBODY;
 	task->command = scsi_command_find(task->cdb, &opcode_known);
@@ -248,16 +258,18 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 		task->data_bytes = 0;
 		return SCSI_FINISHED;
 	}
+	scsi_order_join(task);
 	return task->direction == SCSI_DATA_OUT ? SCSI_NEEDS_DATA_OUT : SCSI_READY;
 }
 
 void scsi_task_execute(struct scsi_task *task)
 {
-	task->command->execute(task);
+	if (__builtin_expect(task->order <= ORDER_SIMPLE, 1) || scsi_order_start(task))
+		task->command->execute(task);
 }
 
 void scsi_task_end(struct scsi_task *task)
 {
-	(void)task;
+	scsi_order_leave(task);
 	assert(!task->lock.lun && task->scratch.owner == SGL_NOBODY);
 }

@@ -173,11 +173,6 @@ static void a_reset_is_told_to_all_others(void **state)
 		send_from(i, BYTES(0x00), NULL, 0);
 		expect_sense(KEY_UNIT_ATTENTION, 0x2903);
 	}
-	scsi_lu_commands_cleared(world.lu, world.nexus[1]);
-	send_from(1, BYTES(0x00), NULL, 0);
-	expect_good();
-	send(BYTES(0x00));
-	expect_sense(KEY_UNIT_ATTENTION, 0x2f00);
 }
 
 static void a_unit_attention_goes_before_an_unknown_operation_code(void **state)

@@ -174,7 +174,7 @@ static void every_mode_page_request_is_answered_or_refused(void **state)
 /* MODE SELECT(6) of the control page with its current values, two bytes changed. */
 static void select_control(unsigned nexus, uint8_t byte2, uint8_t byte4)
 {
-	uint8_t list[4 + 12] = { [4] = 0x0a, [5] = 0x0a, [6] = byte2, [7] = 0x10, [8] = byte4 };
+	uint8_t list[4 + 12] = { [4] = 0x0a, [5] = 0x0a, [6] = 0x20 | byte2, [7] = 0x10, [8] = byte4 };
 
 	send_from(nexus, BYTES(0x15, 0x10, 0, 0, sizeof list, 0), list, sizeof list);
 }
@@ -191,9 +191,9 @@ static void descriptor_sense_can_be_turned_on_and_off(void **state)
 	assert_int_equal(outcome.sense[0], 0x72);
 	expect_sense(KEY_UNIT_ATTENTION, 0x2a01);
 	send(BYTES(0x1a, 8, 0x0a, 0, 255, 0));
-	assert_int_equal(outcome.data[6], 0x04);
+	assert_int_equal(outcome.data[6], 0x24);
 	send(BYTES(0x1a, 8, 0x8a, 0, 255, 0));
-	assert_int_equal(outcome.data[6], 0);
+	assert_int_equal(outcome.data[6], 0x20);
 	select_control(0, 0, 0);
 	expect_good();
 	send(BYTES(0xff));
@@ -239,7 +239,7 @@ static void mode_select_changes_only_what_is_changeable(void **state)
 
 static void mode_select_never_changes_the_geometry(void **state)
 {
-	uint8_t list[12 + 12] = { [3] = 8, [12] = 0x0a, [13] = 0x0a, [15] = 0x10 };
+	uint8_t list[12 + 12] = { [3] = 8, [12] = 0x0a, [13] = 0x0a, [14] = 0x20, [15] = 0x10 };
 	static const uint32_t sizes[] = { 0, 1, 511, 513, 4096, 0xffffff };
 
 	(void)state;
@@ -270,7 +270,7 @@ static void mode_select_never_changes_the_geometry(void **state)
 
 static void mode_lists_that_are_cut_are_refused(void **state)
 {
-	uint8_t list[16] = { [4] = 0x0a, [5] = 0x0a, [7] = 0x10 };
+	uint8_t list[16] = { [4] = 0x0a, [5] = 0x0a, [6] = 0x20, [7] = 0x10 };
 
 	(void)state;
 	for (uint8_t len = 1; len < 16; len++) {

@@ -111,6 +111,7 @@ static inline void world_init(struct world *w, const struct world_options *optio
 	memset(w, 0, sizeof *w);
 	world_open_lun(w, options);
 	assert(mailbox_init(&w->mailbox) == 0);
+	scsi_reactor_init(&w->reactor);
 	w->reactor.mailbox = &w->mailbox;
 	w->reactor.offload = offload_new(1);
 	w->reactor.pool = sgl_pool_new(32, 160);
