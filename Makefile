@@ -17,7 +17,8 @@ FLAGS_debug   := -O0 -g3 -DLUNETTE_DEBUG=1
 FLAGS_asan    := -O1 -g3 -DLUNETTE_DEBUG=1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_tsan    := -O1 -g3 -DLUNETTE_DEBUG=1 -fsanitize=thread
 FLAGS_cov     := -O0 -g3 -DLUNETTE_DEBUG=1 --coverage
-FLAGS_fuzz    := -O1 -g3 -DLUNETTE_DEBUG=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FLAGS_fuzz    := -O1 -g3 -DLUNETTE_DEBUG=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 ifeq ($(CONFIG),fuzz)
 CC := clang
 endif
@@ -90,19 +91,23 @@ UNIT_SRC_$(1) := $$(wildcard tests/unit/$(1)/*_test.c)
 UNIT_BIN_$(1) := $$(UNIT_SRC_$(1):tests/unit/%.c=$(O)/unit/%)
 $$(UNIT_BIN_$(1)): $(O)/unit/%: $(O)/obj/tests/unit/%.o $$(ALL_LIBS_$(1))
 	$$(call say,LD,$$@)
-	$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(ALL_LIBS_$(1)) -Wl,--end-group $$(ALL_LDLIBS_$(1)) -lcmocka
+	$(Q)mkdir -p $$(@D) && $(CC) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(ALL_LIBS_$(1)) -Wl,--end-group $$(ALL_LDLIBS_$(1)) -lcmocka
 FUZZ_SRC_$(1) := $$(wildcard tests/fuzz/$(1)/*_fuzz.c)
 FUZZ_BIN_$(1) := $$(FUZZ_SRC_$(1):tests/fuzz/%.c=$(O)/fuzz/%)
 # With CONFIG=fuzz a fuzz target is a libFuzzer program; otherwise it replays the files named on its command line.
 $$(FUZZ_BIN_$(1)): $(O)/fuzz/%: $(O)/obj/tests/fuzz/%.o $$(ALL_LIBS_$(1)) $(if $(filter fuzz,$(CONFIG)),,$(O)/obj/tests/fuzz/replay.o)
 	$$(call say,LD,$$@)
-	$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(ALL_LIBS_$(1)) -Wl,--end-group $$(ALL_LDLIBS_$(1))
+	$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(ALL_LIBS_$(1)) -Wl,--end-group $$(ALL_LDLIBS_$(1)) -lcmocka
 .PHONY: unit-$(1) fuzz-$(1)
 unit-$(1): $$(UNIT_BIN_$(1))
 	$(Q)tests/unit/run $$^
 fuzz-$(1): $$(FUZZ_BIN_$(1))
 	$(Q)tests/fuzz/run $$^
 endef
+# Calls that tests/unit/nth.h makes fail.
+NTH_WRAPS := malloc calloc realloc aligned_alloc strdup open_memstream asprintf fsync ftruncate fallocate write mkdirat \
+	unlinkat renameat2 sendmsg
+$(O)/unit/%_nth_test: LDFLAGS += $(NTH_WRAPS:%=-Wl,--wrap=%)
 .DEFAULT_GOAL := all
 $(foreach f,$(FOLDERS),$(eval $(call FOLDER_RULES,$(f))))
 

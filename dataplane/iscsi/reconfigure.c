@@ -2,7 +2,7 @@
  * Sessions follow the configuration: access rules, LUN maps and LUNs change while I/O runs.
  *
  * A session whose initiator is still admitted and whose LUNs are the same notices nothing. If its LUNs changed, tasks on
- * logical units that it no longer sees are aborted, new commands wait until those are quiet, then the new view is in
+ * logical units that it no longer sees under the same number are aborted, new commands wait until those are quiet, then the new view is in
  * force (REPORTED LUNS DATA HAS CHANGED). A session that is no longer admitted is dropped.
  */
 #include <stdlib.h>
@@ -58,14 +58,6 @@ static bool same_view(const struct iscsi_view *a, const struct iscsi_view *b)
 	return true;
 }
 
-static bool sees(const struct iscsi_view *view, const struct scsi_lu *lu)
-{
-	for (unsigned i = 0; i < view->count; i++)
-		if (view->entry[i].lu == lu)
-			return true;
-	return false;
-}
-
 static void adopt(struct iscsi_session *session, struct iscsi_config *config)
 {
 	iscsi_config_ref(config);
@@ -105,13 +97,15 @@ static bool admitted(struct iscsi_session *session, const struct iscsi_config *c
 	return grant.access == ISCSI_ACCESS_OK;
 }
 
-static void abort_vanished(struct iscsi_session *session)
+/* A LUN under another number is another one: what the nexus knew of it goes. Before the session has its next view: the end
+ * of the first of these tasks must not put that in force for the others. */
+static void abort_vanished(struct iscsi_session *session, const struct iscsi_view *next)
 {
 	list_for_each_safe(node, &session->tasks) {
 		struct iscsi_task *task = container_of(node, struct iscsi_task, link);
 		struct scsi_lu *lu = scsi_nexus_find_lu(session->nexus, task->scsi.lun);
 
-		if (lu && session->next_view && !sees(session->next_view, lu))
+		if (lu && scsi_inventory_find_lu(next->inventory, task->scsi.lun) != lu)
 			iscsi_task_abort(task);
 	}
 }
@@ -120,6 +114,7 @@ static void reconfigure(struct iscsi_session *session, struct iscsi_config *conf
 {
 	const struct iscsi_target *target;
 	struct iscsi_node *node = session->reactor->node;
+	struct iscsi_view *next;
 
 	if (session->discovery) {
 		adopt(session, config);
@@ -131,22 +126,22 @@ static void reconfigure(struct iscsi_session *session, struct iscsi_config *conf
 		return;
 	}
 	pthread_mutex_lock(&node->lock);
-	session->next_view = iscsi_view_new(node, target, session->initiator_name);
+	next = iscsi_view_new(node, target, session->initiator_name);
 	pthread_mutex_unlock(&node->lock);
-	if (!session->next_view) {
+	if (!next) {
 		iscsi_connection_drop(session->connection, "out of memory for its LUNs");
 		return;
 	}
-	if (same_view(session->view, session->next_view)) {
-		iscsi_view_free(session->next_view);
-		session->next_view = NULL;
+	if (same_view(session->view, next)) {
+		iscsi_view_free(next);
 		adopt(session, config);
 		return;
 	}
-	session->next_config = iscsi_config_ref(config);
 	session->connection->holds++; /* the last aborted task's end may drop it */
-	abort_vanished(session);
-	if (session->next_view && session->connection->phase != ISCSI_PHASE_DEAD)
+	abort_vanished(session, next);
+	session->next_view = next;
+	session->next_config = iscsi_config_ref(config);
+	if (session->connection->phase != ISCSI_PHASE_DEAD)
 		iscsi_session_try_switch(session);
 	session->connection->holds--;
 	iscsi_connection_maybe_bury(session->connection);

@@ -117,12 +117,13 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 {
 	struct iscsi_session *session = connection->session;
 	struct tmf *tmf = calloc(1, sizeof *tmf);
-	struct iscsi_abort_filter *filter = &tmf->abort.filter;
+	struct iscsi_abort_filter *filter;
 
 	if (!tmf) {
 		answer(connection, bhs_itt(connection->bhs), FUNCTION_REJECTED);
 		return;
 	}
+	filter = &tmf->abort.filter;
 	if (function != ABORT_TASK)
 		iscsi_held_abort(session, lu, NULL);
 	tmf->connection = connection;

@@ -81,3 +81,14 @@ uint64_t scsi_lun_encode(uint16_t number)
 {
 	return (uint64_t)(number > 0xff ? 0x4000 | number : number) << 48;
 }
+
+struct scsi_lu *scsi_inventory_find_lu(const struct scsi_inventory *inventory, uint64_t lun)
+{
+	uint16_t number;
+	int index;
+
+	if (scsi_lun_decode(lun, &number) != LUN_NUMBER)
+		return NULL;
+	index = scsi_inventory_find(inventory, number);
+	return index < 0 ? NULL : inventory->entry[index].lu;
+}

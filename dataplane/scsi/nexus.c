@@ -117,11 +117,5 @@ void scsi_nexus_unit_attention(struct scsi_nexus *nexus, uint16_t asc_ascq)
 
 struct scsi_lu *scsi_nexus_find_lu(struct scsi_nexus *nexus, uint64_t lun)
 {
-	uint16_t number;
-	int index;
-
-	if (scsi_lun_decode(lun, &number) != LUN_NUMBER)
-		return NULL;
-	index = scsi_inventory_find(nexus->inventory, number);
-	return index < 0 ? NULL : nexus->inventory->entry[index].lu;
+	return scsi_inventory_find_lu(nexus->inventory, lun);
 }

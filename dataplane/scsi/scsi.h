@@ -171,6 +171,7 @@ struct scsi_inventory;
 struct scsi_inventory *scsi_inventory_new(const struct scsi_inventory_entry *entries, unsigned count);
 struct scsi_inventory *scsi_inventory_ref(struct scsi_inventory *inventory);
 void scsi_inventory_unref(struct scsi_inventory *inventory);
+struct scsi_lu *scsi_inventory_find_lu(const struct scsi_inventory *inventory, uint64_t lun); /* a LUN field; NULL: none */
 
 /* --- nexuses; the owning reactor's thread --- */
 
@@ -186,8 +187,8 @@ struct scsi_nexus *scsi_nexus_new(uint64_t id, const struct scsi_port *port, str
 /* I_T nexus loss: releases RESERVE(6), PREVENT ALLOW. All its tasks have ended. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
 uint64_t scsi_nexus_id(const struct scsi_nexus *nexus);
-/* The mapping changed: UA 3F/0E on every LU that stays. Tasks on LUs that went away must have ended. false: no memory,
- * nothing changed; the caller drops the session. */
+/* The mapping changed: UA 3F/0E on every LU that stays. Tasks on LUs that went away, or to another number, must have ended.
+ * false: no memory, nothing changed; the caller drops the session. */
 bool scsi_nexus_set_inventory(struct scsi_nexus *nexus, struct scsi_inventory *inventory);
 /* TARGET WARM/COLD RESET, I_T nexus loss by reinstatement ...: asc_ascq 0x2900 to 0x2907 on every LU of the nexus. */
 void scsi_nexus_unit_attention(struct scsi_nexus *nexus, uint16_t asc_ascq);

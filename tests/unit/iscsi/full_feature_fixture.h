@@ -483,8 +483,8 @@ static inline void wire_free(struct wire *wire)
 	free(wire);
 }
 
-/* Drops what is left, checks that all came back. */
-static inline void house_free(struct house *house)
+/* Drops what is left, checks that all came back, forgets the wires. */
+static inline void house_clear(struct house *house)
 {
 	house_release(house);
 	for (unsigned i = 0; i < house->wire_count; i++)
@@ -494,6 +494,25 @@ static inline void house_free(struct house *house)
 	house_empty(house);
 	for (unsigned i = 0; i < house->wire_count; i++)
 		wire_free(house->wire[i]);
+	house->wire_count = house_closed = 0;
+}
+
+/* New logical units on the LUNs: they remember nothing. No wire is left. */
+static inline void house_renew_lus(struct house *house)
+{
+	struct err err = { 0 };
+
+	for (unsigned i = 0; i < HOUSE_LUNS; i++) {
+		scsi_lu_free(house->lun[i].lu);
+		house->lun[i].lu = scsi_lu_new(house->lun[i].lun, &house->services, &err);
+		assert_non_null(house->lun[i].lu);
+		scsi_lu_set_user(house->lun[i].lu, &house->lun[i]);
+	}
+}
+
+static inline void house_free(struct house *house)
+{
+	house_clear(house);
 	for (unsigned i = 0; i < HOUSE_LUNS; i++) {
 		free(house->lun[i].stats);
 		if (!house->lun[i].lu)
@@ -522,7 +541,8 @@ static inline void house_free(struct house *house)
 
 /* --- the initiator --- */
 
-static inline struct wire *wire_new(struct house *house, unsigned reactor)
+/* NULL: the connection was refused, for want of memory. */
+static inline struct wire *wire_try_new(struct house *house, unsigned reactor)
 {
 	struct wire *wire = calloc(1, sizeof *wire);
 	struct iscsi_config *config = iscsi_node_config(&house->node);
@@ -537,12 +557,23 @@ static inline struct wire *wire_new(struct house *house, unsigned reactor)
 	wire->cmdsn = 1;
 	wire->itt = 0x100;
 	wire->connection = iscsi_connection_new(&house->reactor[reactor].iscsi, &peer);
-	assert_non_null(wire->connection);
+	iscsi_config_unref(config);
+	if (!wire->connection) {
+		free(wire);
+		return NULL;
+	}
 	wire->connection->mover = &wire->mover;
 	wire->mover.connection = wire->connection;
 	assert_true(house->wire_count < HOUSE_WIRES);
 	house->wire[house->wire_count++] = wire;
-	iscsi_config_unref(config);
+	return wire;
+}
+
+static inline struct wire *wire_new(struct house *house, unsigned reactor)
+{
+	struct wire *wire = wire_try_new(house, reactor);
+
+	assert_non_null(wire);
 	return wire;
 }
 

@@ -203,6 +203,54 @@ static void an_unmapped_lun_waits_for_its_commands_and_others_go_on(void **state
 	house_free(house);
 }
 
+/* What the nexus knew of a LUN goes with its number, and the commands under that number must not outlive it. */
+static void commands_to_a_lun_that_changes_its_number_are_aborted(void **state)
+{
+	static const struct house_options options;
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, "");
+
+	(void)state;
+	house_rules(house, hold_writes);
+	wire_write10(wire, 0, 1, data, 512);
+	wire_write10(wire, 8, 8, data, 512); /* its data is still to come */
+	house_until_held(house, 1);
+	put_in_force(house, house_config(&options, "'0':{'lun':'vol1'},'1':{'lun':'vol0'}"));
+	assert_false(all_follow(house));
+	house_release(house);
+	assert_true(all_follow(house));
+	assert_int_equal(house_tasks(house), 0);
+	wire->read_at = wire->came_count;
+	wire_settle(wire);
+	house_free(house);
+}
+
+/* The first of them ends at once, for no I/O of it is under way. */
+static void no_command_outlives_an_unmapped_lun_when_another_ends_at_once(void **state)
+{
+	static const struct house_options options;
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, "InitialR2T=Yes");
+	struct came *r2t[3];
+	uint8_t bhs[ISCSI_BHS_BYTES];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		command_init(wire, bhs, 0xa1, 4096, cdb10(WRITE10, 0, 8));
+		put_be64(bhs + 8, UINT64_C(1) << 48);
+		wire_send(wire, bhs, NULL, 0);
+		r2t[i] = wire_expect(wire, ISCSI_R2T);
+	}
+	put_in_force(house, house_config(&options, "'0':{'lun':'vol0'}"));
+	assert_int_equal(house_tasks(house), 0);
+	assert_true(all_follow(house));
+	for (unsigned i = 0; i < 3; i++)
+		wire_answer_r2t(wire, r2t[i], data);
+	wire_nothing(wire);
+	assert_false(wire->terminated);
+	house_free(house);
+}
+
 static void the_same_luns_change_nothing(void **state)
 {
 	static const struct house_options options = { .params = "'queue_depth':7" };
@@ -246,6 +294,8 @@ int main(void)
 		cmocka_unit_test(a_lost_connection_gives_everything_back_when_its_tasks_are_quiet),
 		cmocka_unit_test(login_ends_at_its_deadline_however_often_something_comes),
 		cmocka_unit_test(an_unmapped_lun_waits_for_its_commands_and_others_go_on),
+		cmocka_unit_test(commands_to_a_lun_that_changes_its_number_are_aborted),
+		cmocka_unit_test(no_command_outlives_an_unmapped_lun_when_another_ends_at_once),
 		cmocka_unit_test(the_same_luns_change_nothing),
 		cmocka_unit_test(a_session_that_is_admitted_no_more_ends),
 	};
