@@ -70,6 +70,14 @@ class Environment:
             if not shutil.which(program):
                 raise Skip(f"{program} is not installed")
 
+    def reports(self):
+        """What sanitizers and assertions had to say in the daemons' logs: each line fails the test."""
+        return [line for line in (d.sanitizer_report() for d in self.daemons) if line]
+
+    def logs(self):
+        """(name, text) of what is shown when the test fails."""
+        return [(d.log_path.name, d.log()) for d in self.daemons]
+
     def close(self):
         for started in self.processes:
             if started.poll() is None:
