@@ -117,8 +117,8 @@ static void merge_entry(const struct iscsi_entry *entry, uint16_t number, bool *
 struct iscsi_lun_mapping *iscsi_target_luns(const struct iscsi_target *target, const char *initiator_name,
 					    unsigned *ret_count)
 {
-	const struct iscsi_entry *own = own_entry(target, initiator_name);
-	bool named = own || in_any_group(target, initiator_name);
+	const struct iscsi_entry *own = initiator_name ? own_entry(target, initiator_name) : NULL;
+	bool named = own || (initiator_name && in_any_group(target, initiator_name));
 	struct iscsi_lun_mapping *luns;
 
 	*ret_count = 0;
@@ -127,12 +127,13 @@ struct iscsi_lun_mapping *iscsi_target_luns(const struct iscsi_target *target, c
 		return NULL;
 	for (unsigned i = 0; i < target->lun_count; i++) {
 		const struct iscsi_lun_mapping *lun = &target->luns[i];
-		bool shown = !named && (target->open || (!target->initiator_count && !target->group_count));
+		bool shown = !initiator_name ||
+			     (!named && (target->open || (!target->initiator_count && !target->group_count)));
 		bool read_only = false;
 
 		if (own)
 			merge_entry(own, lun->number, &shown, &read_only);
-		for (unsigned g = 0; g < target->group_count; g++)
+		for (unsigned g = 0; initiator_name && g < target->group_count; g++)
 			if (is_member(&target->groups[g], initiator_name))
 				merge_entry(&target->groups[g], lun->number, &shown, &read_only);
 		if (!shown)

@@ -670,6 +670,15 @@ uint16_t iscsi_target_relative_port(const struct iscsi_target *target, uint16_t 
 	return portal_tag;
 }
 
+const struct iscsi_target *iscsi_config_find_port(const struct iscsi_config *config, uint16_t relative_port_id)
+{
+	for (unsigned i = 0; i < config->target_count; i++)
+		for (unsigned port = 0; port < config->targets[i].relative_port_count; port++)
+			if (config->targets[i].relative_ports[port].id == relative_port_id)
+				return &config->targets[i];
+	return NULL;
+}
+
 const struct iscsi_portal *iscsi_config_portals(const struct iscsi_config *config, unsigned *ret_count)
 {
 	*ret_count = config->portal_count;

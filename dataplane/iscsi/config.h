@@ -84,6 +84,8 @@ const char *iscsi_target_alias(const struct iscsi_target *target);  /* "" when n
 unsigned iscsi_target_worker(const struct iscsi_target *target);    /* which worker owns it */
 const struct iscsi_target_params *iscsi_target_params(const struct iscsi_target *target);
 uint16_t iscsi_target_relative_port(const struct iscsi_target *target, uint16_t portal_tag);
+/* The target that a relative target port identifier is of, whichever worker serves it; NULL: none. */
+const struct iscsi_target *iscsi_config_find_port(const struct iscsi_config *config, uint16_t relative_port_id);
 
 /* Where a connection comes from and by which portal it came in. */
 struct iscsi_peer {
@@ -108,7 +110,8 @@ void iscsi_access_check(const struct iscsi_config *config, const struct iscsi_ta
 bool iscsi_target_may_log_in(const struct iscsi_target *target, const char *initiator_name);
 /* Authentication of discovery sessions: separate from that of targets. */
 void iscsi_discovery_auth(const struct iscsi_config *config, struct iscsi_auth *ret_auth);
-/* LUNs that this initiator sees on the target, sorted by number: malloc'ed array, count; NULL and 0 when none. */
+/* LUNs that this initiator sees on the target (NULL: all that the target has), sorted by number: malloc'ed array, count;
+ * NULL and 0 when none. */
 struct iscsi_lun_mapping *iscsi_target_luns(const struct iscsi_target *target, const char *initiator_name,
 					    unsigned *ret_count);
 

@@ -121,16 +121,29 @@ static void close_lun(struct iscsi_lun *lun)
 	free(lun);
 }
 
-static void abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
-			  void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to);
+static int abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
+			 void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to);
 
-/* Any thread: scsi_services.admits. */
-static bool admits(void *arg, const char *target_name, const char *initiator_name)
+static bool shows(const struct iscsi_target *target, const char *initiator_name, const char *lun_name)
+{
+	unsigned count = 0;
+	struct iscsi_lun_mapping *mappings = iscsi_target_luns(target, initiator_name, &count);
+	bool found = false;
+
+	for (unsigned i = 0; i < count && !found; i++)
+		found = strcmp(mappings[i].lun, lun_name) == 0;
+	free(mappings);
+	return found;
+}
+
+/* Any thread: scsi_services.admits. The targets of other workers count too. */
+static bool admits(void *arg, struct scsi_lu *lu, uint16_t relative_port_id, const char *initiator_name)
 {
 	struct worker *worker = arg;
 	struct iscsi_config *config = iscsi_node_config(&worker->node);
-	const struct iscsi_target *target = iscsi_config_find_target(config, target_name);
-	bool admitted = target && iscsi_target_may_log_in(target, initiator_name);
+	const struct iscsi_target *target = iscsi_config_find_port(config, relative_port_id);
+	bool admitted = target && iscsi_target_may_log_in(target, initiator_name) &&
+			shows(target, initiator_name, lun_attributes(scsi_lu_lun(lu))->name);
 
 	iscsi_config_unref(config);
 	return admitted;
@@ -293,16 +306,14 @@ static void nexuses_aborted(struct iscsi_abort *abort)
 	free(nexus_abort);
 }
 
-static void abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
-			  void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to)
+static int abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
+			 void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to)
 {
 	struct worker *worker = arg;
 	struct nexus_abort *nexus_abort = calloc(1, sizeof *nexus_abort + count * sizeof nexus_ids[0]);
 
-	if (!nexus_abort) {
-		done(done_arg);
-		return;
-	}
+	if (!nexus_abort)
+		return -ENOMEM;
 	memcpy(nexus_abort->ids, nexus_ids, count * sizeof nexus_ids[0]);
 	nexus_abort->done = done;
 	nexus_abort->arg = done_arg;
@@ -312,8 +323,9 @@ static void abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_i
 	};
 	if (iscsi_abort_start(&nexus_abort->abort, NULL) < 0) {
 		free(nexus_abort);
-		done(done_arg);
+		return -ENOMEM;
 	}
+	return 0;
 }
 
 /* --- the whole --- */

@@ -121,7 +121,8 @@ enum scsi_access {
 	ACCESS_MANAGE,  /* changes settings; conflicts like a write */
 	ACCESS_RESERVE, /* RESERVE(6/10): conflicts with any registration */
 	ACCESS_RELEASE, /* RELEASE(6/10): conflicts with any registration, ignored by those who do not hold */
-	ACCESS_PR_OUT,  /* the reservation state machine decides */
+	ACCESS_PR_IN,   /* PERSISTENT RESERVE IN: conflicts with RESERVE(6), even of the same nexus (SPC-2 5.5.1) */
+	ACCESS_PR_OUT,  /* the same; otherwise the reservation state machine decides */
 	ACCESS_COUNT
 };
 
@@ -227,6 +228,7 @@ struct scsi_lu {
 	struct scsi_itl *reserve6;    /* holder of a RESERVE(6) reservation */
 	struct pr_state *pr;          /* never NULL */
 	uint64_t pr_version;          /* of the document that pr was read from */
+	uint64_t pr_durable;          /* the newest version of which we know that it survives a power cut */
 };
 
 struct scsi_inventory {

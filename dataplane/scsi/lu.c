@@ -64,11 +64,13 @@ struct lun *scsi_lu_lun(const struct scsi_lu *lu)
 /* --- what reservations let a nexus do: the columns of SPC-4 table 66 --- */
 
 #define ALLOW(access) (1u << ACCESS_##access)
-#define ALLOW_SHARED  (ALLOW(ANY) | ALLOW(STATUS) | ALLOW(PR_OUT))
+#define ALLOW_SHARED  (ALLOW(ANY) | ALLOW(STATUS) | ALLOW(PR_IN) | ALLOW(PR_OUT))
 #define ALLOW_ALL     (ALLOW_SHARED | ALLOW(READ) | ALLOW(WRITE) | ALLOW(MANAGE))
 
-/* SPC-2 5.5.1: a RESERVE(6) reservation that another nexus holds. */
+/* SPC-2 5.5.1: a RESERVE(6) reservation that another nexus holds, or this one. */
 #define ALLOW_RESERVED_BY_OTHER (ALLOW(ANY) | ALLOW(RELEASE))
+#define ALLOW_RESERVED_BY_SELF                                                                                         \
+	(ALLOW(ANY) | ALLOW(STATUS) | ALLOW(READ) | ALLOW(WRITE) | ALLOW(MANAGE) | ALLOW(RESERVE) | ALLOW(RELEASE))
 
 struct pr_nexus scsi_port_pr_nexus(const struct scsi_port *port)
 {
@@ -95,7 +97,7 @@ static uint32_t persistent_access(const struct pr_state *pr, const struct scsi_p
 uint32_t scsi_lu_access_of(const struct scsi_lu *lu, const struct scsi_itl *itl)
 {
 	if (lu->reserve6)
-		return lu->reserve6 == itl ? ALLOW_ALL | ALLOW(RESERVE) | ALLOW(RELEASE) : ALLOW_RESERVED_BY_OTHER;
+		return lu->reserve6 == itl ? ALLOW_RESERVED_BY_SELF : ALLOW_RESERVED_BY_OTHER;
 	if (!lu->pr->count)
 		return ALLOW_ALL | ALLOW(RESERVE) | ALLOW(RELEASE);
 	return persistent_access(lu->pr, &itl->nexus->port);

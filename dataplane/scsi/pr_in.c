@@ -58,7 +58,8 @@ void scsi_pr_report_capabilities(struct scsi_task *task)
 
 	put_be16(bytes, sizeof bytes);
 	bytes[2] = 0x08 | 0x04; /* SIP_C, ATP_C */
-	bytes[3] = 0x80;        /* TMV */
+	/* TMV; ALLOW COMMANDS 100b: the access classes STATUS and READ, as the rows of the command table have them */
+	bytes[3] = 0x80 | 4 << 4;
 	if (lu->services.documents)
 		bytes[2] |= 0x01; /* PTPL_C */
 	pthread_mutex_lock(&lu->lock);

@@ -57,21 +57,35 @@ static void drop_change(struct pr_job *job)
 	job->effects = NULL;
 }
 
-static bool same_state(const struct pr_state *a, const struct pr_state *b)
-{
-	return a->count == b->count && !memcmp(a, b, sizeof *a + a->count * sizeof a->registration[0]);
-}
-
 /* Runs the command on job->old: fills outcome, new, effects. true: there is something to publish. */
-static bool compute(struct pr_job *job)
+static bool compute(struct pr_job *job, bool durable)
 {
 	job->outcome = pr_apply(job->old, &job->command, &job->new, &job->effects);
 	if (job->outcome != PR_GOOD)
 		return false;
-	if (!same_state(job->old, job->new))
+	if (!durable || !pr_state_same(job->old, job->new))
 		return true;
-	drop_change(job);
+	free(job->new);
+	job->new = NULL;
 	return false;
+}
+
+static bool is_durable(struct scsi_lu *lu, uint64_t version)
+{
+	bool durable;
+
+	pthread_mutex_lock(&lu->lock);
+	durable = version <= lu->pr_durable;
+	pthread_mutex_unlock(&lu->lock);
+	return durable;
+}
+
+static void set_durable(struct scsi_lu *lu, uint64_t version)
+{
+	pthread_mutex_lock(&lu->lock);
+	if (version > lu->pr_durable)
+		lu->pr_durable = version;
+	pthread_mutex_unlock(&lu->lock);
 }
 
 static int change(json_t **content, uint64_t version, void *arg, struct err *err)
@@ -79,12 +93,12 @@ static int change(json_t **content, uint64_t version, void *arg, struct err *err
 	struct pr_job *job = arg;
 	json_t *encoded;
 
-	(void)version;
 	drop_change(job);
+	job->version = version;
 	job->old = pr_state_decode(*content, job->lu->services.daemon_epoch, err);
 	if (!job->old)
 		return err->code;
-	if (!compute(job))
+	if (!compute(job, is_durable(job->lu, version)))
 		return job->outcome == PR_GOOD ? 1 : -ECANCELED;
 	encoded = pr_state_encode(job->new, job->lu->services.daemon_epoch);
 	if (!encoded)
@@ -92,6 +106,23 @@ static int change(json_t **content, uint64_t version, void *arg, struct err *err
 	json_decref(*content);
 	*content = encoded;
 	return 0;
+}
+
+/* After a publication that failed: is our version there all the same? */
+static bool made_anyway(struct pr_job *job)
+{
+	struct pr_state *found = NULL;
+	uint64_t version = 0;
+	bool made = false;
+
+	if (job->new)
+		found = scsi_pr_load(job->lu, &version, NULL);
+	if (found)
+		made = version == job->version + 1 && pr_state_same(found, job->new);
+	if (made)
+		job->version = version;
+	free(found);
+	return made;
 }
 
 static void pr_work(struct offload_job *offloaded)
@@ -102,8 +133,10 @@ static void pr_work(struct offload_job *offloaded)
 	job->error = docstore_update(job->lu->services.documents, job->lu->document, change, job, &job->version, &err);
 	if (job->error > 0 || job->outcome != PR_GOOD)
 		job->error = 0;
-	if (job->error < 0)
+	if (job->error < 0 && !made_anyway(job))
 		drop_change(job);
+	if (job->error == 0 && job->new)
+		set_durable(job->lu, job->version);
 }
 
 /* --- back on the reactor --- */
@@ -169,6 +202,12 @@ static void set_outcome(struct scsi_task *task, enum pr_outcome outcome)
 	case PR_INVALID_LIST:
 		scsi_refuse(task, ASC_INVALID_FIELD_IN_LIST);
 		break;
+	case PR_INVALID_TYPE:
+		scsi_refuse_field(task, 2);
+		break;
+	case PR_INVALID_ACTION:
+		scsi_refuse_field(task, 1);
+		break;
 	case PR_INVALID_RELEASE:
 		scsi_refuse(task, ASC_INVALID_RELEASE);
 		break;
@@ -190,30 +229,55 @@ static void aborted_all(void *arg)
 	scsi_finish(task);
 }
 
+/* Unit attentions, access, and who must be aborted. False: some must be, but there is no memory to say whom. */
+static bool apply_change(struct pr_job *job, unsigned *ret_aborted)
+{
+	struct scsi_lu *lu = job->lu;
+	bool aborts = job->command.action == PR_PREEMPT_AND_ABORT;
+
+	pthread_mutex_lock(&lu->lock);
+	if (aborts)
+		job->aborted = calloc(count_itls(lu) + 1, sizeof *job->aborted);
+	*ret_aborted = deliver(lu, job->old, job->effects, job->task->itl, job->aborted);
+	install(lu, &job->new, job->version);
+	pthread_mutex_unlock(&lu->lock);
+	return !aborts || job->aborted;
+}
+
+/* The command changed nothing, but found a document that is newer than what we know. */
+static void take_over(struct pr_job *job)
+{
+	pthread_mutex_lock(&job->lu->lock);
+	install(job->lu, &job->old, job->version);
+	pthread_mutex_unlock(&job->lu->lock);
+}
+
 static void pr_done(struct offload_job *offloaded)
 {
 	struct pr_job *job = container_of(offloaded, struct pr_job, job);
 	struct scsi_task *task = job->task;
 	struct scsi_lu *lu = job->lu;
 	unsigned aborted = 0;
+	bool known = true;
 
 	if (job->error)
 		scsi_fail_errno(task, job->error, true);
 	else
 		set_outcome(task, job->outcome);
-	if (job->new) {
-		pthread_mutex_lock(&lu->lock);
-		if (job->command.action == PR_PREEMPT_AND_ABORT)
-			job->aborted = calloc(count_itls(lu) + 1, sizeof *job->aborted);
-		aborted = deliver(lu, job->old, job->effects, task->itl, job->aborted);
-		install(lu, &job->new, job->version);
-		pthread_mutex_unlock(&lu->lock);
-	}
+	if (job->new)
+		known = apply_change(job, &aborted);
+	else if (job->old)
+		take_over(job);
 	if (aborted && lu->services.abort_nexuses)
-		lu->services.abort_nexuses(lu->services.arg, lu, job->aborted, aborted, aborted_all, job,
-					   task->reactor->mailbox);
+		known = lu->services.abort_nexuses(lu->services.arg, lu, job->aborted, aborted, aborted_all, job,
+						   task->reactor->mailbox) == 0;
 	else
-		aborted_all(job);
+		aborted = 0;
+	if (known && aborted)
+		return; /* aborted_all() goes on */
+	if (!known) /* preempted, but not aborted: never GOOD */
+		scsi_task_fail(task, KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
+	aborted_all(job);
 }
 
 /* No document store: the state in memory is the state. */
@@ -227,7 +291,7 @@ static void run_in_memory(struct pr_job *job)
 	job->old = malloc(len_bytes);
 	if (job->old) {
 		memcpy(job->old, lu->pr, len_bytes);
-		compute(job);
+		compute(job, true);
 		job->version = lu->pr_version + 1;
 	} else {
 		job->outcome = PR_NO_MEMORY;
@@ -243,26 +307,27 @@ enum { SPEC_I_PT = 0x08, ALL_TG_PT = 0x04, APTPL = 0x01, UNREG = 0x02 };
 bool scsi_prepare_pr_out(struct scsi_task *task)
 {
 	unsigned action = task->cdb[1] & 0x1f;
-	bool typed = action == PR_RESERVE || action == PR_RELEASE || action == PR_PREEMPT ||
-		     action == PR_PREEMPT_AND_ABORT;
+	bool typed = action == PR_RESERVE || action == PR_RELEASE;
 
-	if (typed && (task->cdb[2] >> 4 || !pr_type_valid(task->cdb[2] & 0x0f)))
+	if (typed && !pr_type_valid(task->cdb[2]))
 		return scsi_refuse_field(task, 2);
 	if (get_be32(task->cdb + 5) < LIST_BYTES)
 		return scsi_refuse(task, ASC_PARAMETER_LIST_LENGTH);
 	return scsi_prepare_length(task);
 }
 
-static bool admitted(const struct pr_job *job, const struct pr_nexus *nexus)
+/* relative_port_id 0: through the port that the command came through. */
+static bool admitted(const struct pr_job *job, const struct pr_nexus *nexus, uint16_t relative_port_id)
 {
 	const struct scsi_services *services = &job->lu->services;
 
-	return !services->admits ||
-	       services->admits(services->arg, job->task->nexus->port.target_name, nexus->initiator);
+	if (!relative_port_id)
+		relative_port_id = job->task->nexus->port.relative_port_id;
+	return !services->admits || services->admits(services->arg, job->lu, relative_port_id, nexus->initiator);
 }
 
 /* TransportIDs that fill exactly [bytes, bytes + len_bytes) into job->others; false: job->outcome says why. */
-static bool decode_transport_ids(struct pr_job *job, const uint8_t *bytes, unsigned len_bytes)
+static bool decode_transport_ids(struct pr_job *job, const uint8_t *bytes, unsigned len_bytes, uint16_t relative_port_id)
 {
 	job->others = calloc(len_bytes / LIST_BYTES + 1, sizeof *job->others);
 	if (!job->others) {
@@ -273,7 +338,7 @@ static bool decode_transport_ids(struct pr_job *job, const uint8_t *bytes, unsig
 	while (len_bytes) {
 		unsigned used = transport_id_decode(bytes, len_bytes, &job->others[job->command.others_count]);
 
-		if (!used || !admitted(job, &job->others[job->command.others_count]))
+		if (!used || !admitted(job, &job->others[job->command.others_count], relative_port_id))
 			return false;
 		job->command.others_count++;
 		bytes += used;
@@ -290,7 +355,8 @@ static bool decode_move(struct pr_job *job, const uint8_t *list, unsigned len_by
 	job->outcome = PR_INVALID_LIST;
 	if (get_be32(list + 20) != len_bytes - LIST_BYTES || !get_be16(list + 18))
 		return false;
-	if (!decode_transport_ids(job, list + LIST_BYTES, len_bytes - LIST_BYTES) || job->command.others_count != 1)
+	if (!decode_transport_ids(job, list + LIST_BYTES, len_bytes - LIST_BYTES, get_be16(list + 18)) ||
+	    job->command.others_count != 1)
 		return false;
 	job->others[0].target_port = get_be16(list + 18);
 	return true;
@@ -309,7 +375,7 @@ static bool decode_register(struct pr_job *job, const uint8_t *list, unsigned le
 		return true;
 	if (len_bytes < LIST_BYTES + 4 || get_be32(list + LIST_BYTES) != len_bytes - LIST_BYTES - 4)
 		return false;
-	return decode_transport_ids(job, list + LIST_BYTES + 4, len_bytes - LIST_BYTES - 4);
+	return decode_transport_ids(job, list + LIST_BYTES + 4, len_bytes - LIST_BYTES - 4, 0);
 }
 
 /* false: job->outcome says why, or the sense has been set (outcome PR_GOOD). */
@@ -342,7 +408,7 @@ static struct pr_job *new_job(struct scsi_task *task)
 	job->task = task;
 	job->lu = task->itl->lu;
 	job->command.action = (enum pr_action)(task->cdb[1] & 0x1f);
-	job->command.type = task->cdb[2] & 0x0f;
+	job->command.type = task->cdb[2];
 	job->command.from = scsi_port_pr_nexus(&task->nexus->port);
 	job->job.work = pr_work;
 	job->job.done = pr_done;

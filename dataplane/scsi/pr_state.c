@@ -60,6 +60,17 @@ bool pr_nexus_matches(const struct pr_nexus *registered, const struct pr_nexus *
 	return registered->target_port == PR_TARGET_PORT_ANY || registered->target_port == nexus->target_port;
 }
 
+bool pr_state_same(const struct pr_state *a, const struct pr_state *b)
+{
+	return a->count == b->count && !memcmp(a, b, sizeof *a + a->count * sizeof a->registration[0]);
+}
+
+static bool same_initiator_port(const struct pr_nexus *a, const struct pr_nexus *b)
+{
+	return !strcmp(a->initiator, b->initiator) &&
+	       (a->any_isid || b->any_isid || !memcmp(a->isid, b->isid, sizeof a->isid));
+}
+
 int pr_state_find(const struct pr_state *state, const struct pr_nexus *nexus)
 {
 	for (unsigned i = 0; i < state->count; i++)
@@ -107,7 +118,7 @@ static unsigned remaining(const struct pr_state *state)
 	return n;
 }
 
-/* 5.13.11.2.2 and 5.13.11.3: the reservation is released; registrants of the shared types are told. */
+/* 5.13.11.2.2 and 5.13.11.2.3: the reservation is released; registrants of the shared types are told. */
 static void release(struct change *c)
 {
 	if (pr_type_registrants_only(c->new->type))
@@ -116,7 +127,7 @@ static void release(struct change *c)
 	c->new->holder = 0;
 }
 
-/* 5.13.11.3: a registration goes; with the last holder the reservation goes too. */
+/* 5.13.11.2.3: a registration goes; with the last holder the reservation goes too. */
 static void unregister(struct change *c, unsigned index)
 {
 	bool held = pr_state_holds(c->new, index);
@@ -156,12 +167,88 @@ static enum pr_outcome add(struct change *c, const struct pr_nexus *nexus, uint6
 	return PR_GOOD;
 }
 
-/* 5.13.7: REGISTER and REGISTER AND IGNORE EXISTING KEY. */
+/*
+ * ALL_TG_PT is "as if the command had come through every target port" (6.16.3): what the same initiator port has
+ * registered through other ports changes with it. There the key that is given must be right as well; what is left is one
+ * registration, `keeper` (-1: none, all go).
+ */
+static enum pr_outcome absorb_other_ports(struct change *c, int keeper)
+{
+	for (unsigned i = 0; i < c->old->count; i++) {
+		const struct pr_registration *other = &c->old->registration[i];
+
+		if ((int)i == c->self || other->nexus.any_isid || !same_initiator_port(&other->nexus, &c->command->from))
+			continue;
+		if (c->command->action == PR_REGISTER && other->key != c->command->key)
+			return PR_CONFLICT;
+		if (keeper < 0) {
+			unregister(c, i);
+			continue;
+		}
+		c->new->registration[i].key = 0;
+		if (c->new->type != PR_NONE && !pr_type_all_registrants(c->new->type) && c->new->holder == i)
+			c->new->holder = (unsigned)keeper;
+	}
+	return PR_GOOD;
+}
+
+/* SPEC_I_PT: all of them, or none (table 67, note b). */
+static enum pr_outcome register_others(struct change *c)
+{
+	enum pr_outcome outcome = PR_GOOD;
+
+	for (unsigned i = 0; outcome == PR_GOOD && i < c->command->others_count; i++) {
+		struct pr_nexus other = c->command->others[i];
+
+		other.target_port = c->command->all_target_ports ? PR_TARGET_PORT_ANY : c->command->from.target_port;
+		for (unsigned at = 0; at < c->old->count; at++) {
+			const struct pr_nexus *there = &c->old->registration[at].nexus;
+
+			if (same_initiator_port(there, &other) &&
+			    (c->command->all_target_ports || pr_nexus_matches(there, &other)))
+				return PR_INVALID_LIST;
+		}
+		if (pr_state_find(c->new, &other) >= 0)
+			return PR_INVALID_LIST; /* named twice */
+		outcome = add(c, &other, c->command->service_key);
+	}
+	return outcome;
+}
+
+static enum pr_outcome do_unregister(struct change *c)
+{
+	unregister(c, (unsigned)c->self);
+	return c->command->all_target_ports ? absorb_other_ports(c, -1) : PR_GOOD;
+}
+
+static enum pr_outcome change_key(struct change *c)
+{
+	struct pr_registration *self = &c->new->registration[c->self];
+
+	self->key = c->command->service_key;
+	if (!c->command->all_target_ports)
+		return PR_GOOD;
+	self->nexus.target_port = PR_TARGET_PORT_ANY;
+	return absorb_other_ports(c, c->self);
+}
+
+static enum pr_outcome register_new(struct change *c)
+{
+	struct pr_nexus nexus = c->command->from;
+	enum pr_outcome outcome;
+
+	if (c->command->all_target_ports)
+		nexus.target_port = PR_TARGET_PORT_ANY;
+	outcome = add(c, &nexus, c->command->service_key);
+	if (outcome == PR_GOOD && c->command->all_target_ports)
+		outcome = absorb_other_ports(c, (int)c->new->count - 1);
+	return outcome == PR_GOOD ? register_others(c) : outcome;
+}
+
+/* 5.13.7, tables 67 and 68: REGISTER and REGISTER AND IGNORE EXISTING KEY. */
 static enum pr_outcome do_register(struct change *c)
 {
 	const struct pr_command *command = c->command;
-	struct pr_nexus nexus = command->from;
-	enum pr_outcome outcome;
 
 	if (command->action == PR_REGISTER &&
 	    command->key != (c->self < 0 ? 0 : c->old->registration[c->self].key))
@@ -172,28 +259,9 @@ static enum pr_outcome do_register(struct change *c)
 		return PR_GOOD; /* nothing to unregister */
 	c->new->generation++;
 	c->new->aptpl = command->aptpl;
-	if (c->self >= 0 && !command->service_key) {
-		unregister(c, (unsigned)c->self);
-		return PR_GOOD;
-	}
-	if (c->self >= 0) {
-		c->new->registration[c->self].key = command->service_key;
-		if (command->all_target_ports)
-			c->new->registration[c->self].nexus.target_port = PR_TARGET_PORT_ANY;
-		return PR_GOOD;
-	}
-	if (command->all_target_ports)
-		nexus.target_port = PR_TARGET_PORT_ANY;
-	outcome = add(c, &nexus, command->service_key);
-	for (unsigned i = 0; outcome == PR_GOOD && i < command->others_count; i++) {
-		struct pr_nexus other = command->others[i];
-
-		other.target_port = nexus.target_port;
-		if (pr_state_find(c->new, &other) >= 0)
-			return PR_INVALID_LIST;
-		outcome = add(c, &other, command->service_key);
-	}
-	return outcome;
+	if (c->self < 0)
+		return register_new(c);
+	return command->service_key ? change_key(c) : do_unregister(c);
 }
 
 /* 5.13.9 */
@@ -206,7 +274,7 @@ static enum pr_outcome do_reserve(struct change *c)
 	return pr_state_holds(c->old, (unsigned)c->self) && c->old->type == c->command->type ? PR_GOOD : PR_CONFLICT;
 }
 
-/* 5.13.11.2 */
+/* 5.13.11.2.2 */
 static enum pr_outcome do_release(struct change *c)
 {
 	if (!pr_state_holds(c->old, (unsigned)c->self))
@@ -217,7 +285,7 @@ static enum pr_outcome do_release(struct change *c)
 	return PR_GOOD;
 }
 
-/* 5.13.11.4 */
+/* 5.13.11.2.7 */
 static enum pr_outcome do_clear(struct change *c)
 {
 	for (unsigned i = 0; i < c->old->count; i++) {
@@ -248,11 +316,13 @@ static unsigned remove_key(struct change *c, uint64_t key, bool all, int keep)
 	return matched;
 }
 
-/* 5.13.11.5.3: the reservation changes hands. */
+/* 5.13.11.2.4.3: the reservation changes hands. */
 static enum pr_outcome preempt_reservation(struct change *c, bool all)
 {
 	bool changed = c->old->type != c->command->type;
 
+	if (!pr_type_valid(c->command->type))
+		return PR_INVALID_TYPE;
 	remove_key(c, c->command->service_key, all, c->self);
 	if (changed)
 		for (unsigned i = 0; i < c->old->count; i++)
@@ -263,7 +333,7 @@ static enum pr_outcome preempt_reservation(struct change *c, bool all)
 	return PR_GOOD;
 }
 
-/* 5.13.11.5: PREEMPT, PREEMPT AND ABORT (table 68). */
+/* 5.13.11.2.4, table 72: PREEMPT, PREEMPT AND ABORT. Where only registrations go, SCOPE and TYPE are ignored. */
 static enum pr_outcome do_preempt(struct change *c)
 {
 	uint64_t key = c->command->service_key;
@@ -285,18 +355,18 @@ static enum pr_outcome do_preempt(struct change *c)
 	return PR_GOOD;
 }
 
-/* 5.13.8 */
+/* 5.13.8, table 70 */
 static enum pr_outcome do_register_and_move(struct change *c)
 {
 	const struct pr_nexus *to = &c->command->others[0];
 	int target;
 	enum pr_outcome outcome = PR_GOOD;
 
-	if (c->old->type == PR_NONE || pr_type_all_registrants(c->old->type) ||
-	    !pr_state_holds(c->old, (unsigned)c->self))
+	if (c->old->type == PR_NONE)
+		return PR_INVALID_ACTION;
+	if (pr_type_all_registrants(c->old->type) || !pr_state_holds(c->old, (unsigned)c->self))
 		return PR_CONFLICT;
-	if (c->command->others_count != 1 || !c->command->service_key ||
-	    pr_nexus_matches(&c->old->registration[c->self].nexus, to))
+	if (c->command->others_count != 1 || !c->command->service_key || same_initiator_port(&c->command->from, to))
 		return PR_INVALID_LIST;
 	target = pr_state_find(c->old, to);
 	if (target < 0) {
@@ -316,14 +386,14 @@ static enum pr_outcome do_register_and_move(struct change *c)
 static const struct {
 	enum pr_outcome (*apply)(struct change *c);
 	bool registered; /* only for registered nexuses that know their key */
-	bool typed;      /* the TYPE field is looked at */
+	bool typed;      /* SCOPE and TYPE are looked at in any case */
 } actions[] = {
 	[PR_REGISTER] = { do_register, false, false },
 	[PR_RESERVE] = { do_reserve, true, true },
 	[PR_RELEASE] = { do_release, true, true },
 	[PR_CLEAR] = { do_clear, true, false },
-	[PR_PREEMPT] = { do_preempt, true, true },
-	[PR_PREEMPT_AND_ABORT] = { do_preempt, true, true },
+	[PR_PREEMPT] = { do_preempt, true, false },
+	[PR_PREEMPT_AND_ABORT] = { do_preempt, true, false },
 	[PR_REGISTER_AND_IGNORE] = { do_register, false, false },
 	[PR_REGISTER_AND_MOVE] = { do_register_and_move, true, false },
 };
@@ -336,7 +406,7 @@ static enum pr_outcome run(struct change *c)
 	    (c->self < 0 || c->old->registration[c->self].key != c->command->key))
 		return PR_CONFLICT;
 	if (actions[c->command->action].typed && !pr_type_valid(c->command->type))
-		return PR_INVALID_LIST;
+		return PR_INVALID_TYPE;
 	return actions[c->command->action].apply(c);
 }
 

@@ -55,7 +55,7 @@ enum pr_action {
 struct pr_command {
 	enum pr_action action;
 	struct pr_nexus from;    /* who asks */
-	uint8_t  type;           /* RESERVE, RELEASE, PREEMPT */
+	uint8_t  type;           /* RESERVE, RELEASE, PREEMPT: the byte with SCOPE (0 is the only one) and TYPE */
 	uint64_t key;            /* RESERVATION KEY */
 	uint64_t service_key;    /* SERVICE ACTION RESERVATION KEY */
 	bool     aptpl, all_target_ports, unregister;
@@ -67,6 +67,8 @@ enum pr_outcome {
 	PR_GOOD,
 	PR_CONFLICT,            /* RESERVATION CONFLICT status */
 	PR_INVALID_LIST,        /* 26h/00 */
+	PR_INVALID_TYPE,        /* 24h/00, SCOPE or TYPE */
+	PR_INVALID_ACTION,      /* 24h/00, SERVICE ACTION */
 	PR_INVALID_RELEASE,     /* 26h/04 */
 	PR_NO_ROOM,             /* 55h/04 */
 	PR_NO_MEMORY,
@@ -84,6 +86,7 @@ bool pr_type_registrants_only(uint8_t type); /* the all-registrants types includ
 bool pr_type_excludes_reads(uint8_t type);
 
 struct pr_state *pr_state_new(void);                           /* no registrations; NULL: no memory */
+bool pr_state_same(const struct pr_state *a, const struct pr_state *b);
 bool pr_nexus_matches(const struct pr_nexus *registered, const struct pr_nexus *nexus);
 /* Index of the registration of a nexus, -1: not registered. */
 int  pr_state_find(const struct pr_state *state, const struct pr_nexus *nexus);

@@ -137,11 +137,12 @@ struct scsi_services {
 					that were made without APTPL */
 	struct offload  *offload;
 	struct scsi_jobs *jobs;      /* commands that run long; NULL: they run unseen */
-	/* Whether the initiator may log in to the target: what SPEC_I_PT and REGISTER AND MOVE name must be. Any thread.
-	 * NULL: every name will do. */
-	bool (*admits)(void *arg, const char *target_name, const char *initiator_name);
-	/* PREEMPT AND ABORT: abort all tasks on lu of each of the nexuses, then call done(done_arg) on the mailbox's thread. */
-	void (*abort_nexuses)(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
+	/* Whether the initiator may reach the LU through the target port, of whatever target and node: what SPEC_I_PT and
+	 * REGISTER AND MOVE name must be. Any thread. NULL: every name and port will do. */
+	bool (*admits)(void *arg, struct scsi_lu *lu, uint16_t relative_port_id, const char *initiator_name);
+	/* PREEMPT AND ABORT: abort all tasks on lu of each of the nexuses, then call done(done_arg) on the mailbox's thread.
+	 * 0, or -ENOMEM: done() is not called. */
+	int (*abort_nexuses)(void *arg, struct scsi_lu *lu, const uint64_t *nexus_ids, unsigned count,
 			      void (*done)(void *done_arg), void *done_arg, struct mailbox *reply_to);
 };
 

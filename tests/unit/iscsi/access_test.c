@@ -140,6 +140,14 @@ static void an_initiator_sees_the_union_of_its_entries(void **state)
 	assert_string_equal(luns_text("ruled", ANYBODY), "");
 }
 
+/* TARGET WARM RESET asks so; with access lists that ended the worker. */
+static void all_luns_of_a_target_with_access_lists_can_be_asked_for(void **state)
+{
+	(void)state;
+	assert_string_equal(luns_text("bare", NULL), "0 1r");
+	assert_string_equal(luns_text("ruled", NULL), "0 1 2r 3 10");
+}
+
 static void a_wildcard_range_of_one_family_does_not_admit_the_other(void **state)
 {
 	struct ip_range four, six, host;
@@ -161,6 +169,7 @@ int main(void)
 		cmocka_unit_test(each_rule_admits_whom_it_should),
 		cmocka_unit_test(the_credentials_of_an_entry_replace_those_of_the_target),
 		cmocka_unit_test(an_initiator_sees_the_union_of_its_entries),
+		cmocka_unit_test(all_luns_of_a_target_with_access_lists_can_be_asked_for),
 		cmocka_unit_test(a_wildcard_range_of_one_family_does_not_admit_the_other),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

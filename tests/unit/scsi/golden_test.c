@@ -87,7 +87,7 @@ static void the_documented_commands_are_those_of_the_table(void **state)
 	static const char *const access[ACCESS_COUNT] = {
 		[ACCESS_ANY] = "any", [ACCESS_STATUS] = "status", [ACCESS_READ] = "read", [ACCESS_WRITE] = "write",
 		[ACCESS_MANAGE] = "manage", [ACCESS_RESERVE] = "reserve", [ACCESS_RELEASE] = "release",
-		[ACCESS_PR_OUT] = "PR OUT",
+		[ACCESS_PR_IN] = "PR IN", [ACCESS_PR_OUT] = "PR OUT",
 	};
 	const char *mode = getenv("LUNETTE_GOLDEN");
 	static char ours[65536], theirs[65536];

@@ -255,9 +255,20 @@ static void register_and_move_hands_the_reservation_over(void **unused)
 
 	(void)unused;
 	act(A, PR_REGISTER, 0, 0, 10);
-	assert_int_equal(run(move), PR_CONFLICT); /* nothing to move */
+	assert_int_equal(run(move), PR_INVALID_ACTION); /* nothing to move */
+	act(B, PR_REGISTER, 0, 0, 11);
+	act(B, PR_RESERVE, PR_WRITE_EXCLUSIVE, 11, 0);
+	assert_int_equal(run(move), PR_CONFLICT); /* not the holder */
+	act(B, PR_REGISTER, 0, 11, 0);
+	act(A, PR_RESERVE, PR_WRITE_EXCLUSIVE_ALL, 10, 0);
+	assert_int_equal(run(move), PR_CONFLICT);
+	act(A, PR_RELEASE, PR_WRITE_EXCLUSIVE_ALL, 10, 0);
 	act(A, PR_RESERVE, PR_WRITE_EXCLUSIVE, 10, 0);
 	move.others = &self;
+	assert_int_equal(run(move), PR_INVALID_LIST);
+	self.target_port = 2; /* through another port it is the same initiator port */
+	assert_int_equal(run(move), PR_INVALID_LIST);
+	self.any_isid = true;
 	assert_int_equal(run(move), PR_INVALID_LIST);
 	move.others = &to;
 	move.service_key = 0;
@@ -300,6 +311,135 @@ static void all_target_ports_is_one_registration_for_every_port(void **unused)
 	assert_int_equal(pr_state_find(state, &elsewhere), 0);
 	elsewhere.isid[0] ^= 1;
 	assert_int_equal(pr_state_find(state, &elsewhere), -1);
+}
+
+static struct pr_command all_ports(unsigned who, enum pr_action action, uint64_t key, uint64_t service_key)
+{
+	return (struct pr_command){ .action = action, .from = nexus(who), .key = key, .service_key = service_key,
+				    .all_target_ports = true };
+}
+
+/* Registers through port 2. */
+static enum pr_outcome act_on_port_two(unsigned who, enum pr_action action, uint8_t type, uint64_t key, uint64_t service_key)
+{
+	struct pr_command command = { .action = action, .from = nexus(who), .type = type, .key = key,
+				      .service_key = service_key };
+
+	command.from.target_port = 2;
+	return run(command);
+}
+
+static void all_target_ports_takes_in_what_other_ports_registered(void **unused)
+{
+	(void)unused;
+	assert_int_equal(act_on_port_two(A, PR_REGISTER, 0, 0, 5), PR_GOOD);
+	assert_int_equal(act_on_port_two(A, PR_RESERVE, PR_WRITE_EXCLUSIVE, 5, 0), PR_GOOD);
+	act(B, PR_REGISTER, 0, 0, 11);
+	assert_int_equal(run(all_ports(A, PR_REGISTER, 0, 6)), PR_CONFLICT); /* there the key is 5 */
+	assert_int_equal(run(all_ports(A, PR_REGISTER_AND_IGNORE, 0, 6)), PR_GOOD);
+	assert_int_equal(state->count, 2);
+	assert_int_equal(state->registration[state->holder].key, 6);
+	assert_int_equal(state->registration[state->holder].nexus.target_port, PR_TARGET_PORT_ANY);
+	assert_int_equal(act_on_port_two(A, PR_RELEASE, PR_WRITE_EXCLUSIVE, 6, 0), PR_GOOD);
+	assert_int_equal(state->type, PR_NONE);
+	/* a key that is right everywhere is changed everywhere */
+	act(B, PR_REGISTER, 0, 11, 9);
+	act_on_port_two(B, PR_REGISTER, 0, 0, 9);
+	assert_int_equal(run(all_ports(B, PR_REGISTER, 9, 10)), PR_GOOD);
+	assert_int_equal(state->count, 2);
+}
+
+static void unregistering_through_all_ports_leaves_nothing(void **unused)
+{
+	(void)unused;
+	act(A, PR_REGISTER, 0, 0, 5);
+	act_on_port_two(A, PR_REGISTER, 0, 0, 5);
+	act_on_port_two(A, PR_RESERVE, PR_WRITE_EXCLUSIVE, 5, 0);
+	assert_int_equal(run(all_ports(A, PR_REGISTER, 5, 0)), PR_GOOD);
+	assert_int_equal(state->count, 0);
+	assert_int_equal(state->type, PR_NONE);
+}
+
+static void spec_i_pt_on_all_ports_sees_registrations_on_other_ports(void **unused)
+{
+	struct pr_nexus other = nexus(B);
+	struct pr_command command = all_ports(A, PR_REGISTER, 0, 7);
+
+	(void)unused;
+	act_on_port_two(B, PR_REGISTER, 0, 0, 9);
+	command.others = &other;
+	command.others_count = 1;
+	assert_int_equal(run(command), PR_INVALID_LIST);
+	command.all_target_ports = false; /* on port 1 it is not registered */
+	assert_int_equal(run(command), PR_GOOD);
+	assert_int_equal(state->count, 3);
+}
+
+/* 5.13.11.2.5 */
+static void preempt_of_registrations_ignores_scope_and_type(void **unused)
+{
+	(void)unused;
+	register_three();
+	act(A, PR_RESERVE, PR_WRITE_EXCLUSIVE, 10, 0);
+	assert_int_equal(act(B, PR_PREEMPT, 0, 11, 12), PR_GOOD);
+	assert_int_equal(state->type, PR_WRITE_EXCLUSIVE);
+	assert_int_equal(act(B, PR_PREEMPT, 0x21, 11, 10), PR_INVALID_TYPE);
+	assert_int_equal(act(B, PR_PREEMPT, 2, 11, 10), PR_INVALID_TYPE);
+	assert_int_equal(state->count, 2);
+}
+
+/* Table 72: with an all registrants reservation only the key 0 takes it; the others keep it. */
+static void preempt_and_abort_of_all_registrants_aborts_all_others(void **unused)
+{
+	(void)unused;
+	register_three();
+	act(A, PR_RESERVE, PR_EXCLUSIVE_ACCESS_ALL, 10, 0);
+	assert_int_equal(act(C, PR_PREEMPT_AND_ABORT, PR_WRITE_EXCLUSIVE_REGISTRANTS, 12, 0), PR_GOOD);
+	assert_true(effects[A].preempted && effects[B].preempted && !effects[C].preempted);
+	expect_effect(A, 0x2a05);
+	expect_effect(C, 0);
+	assert_int_equal(state->count, 1);
+	assert_int_equal(state->type, PR_WRITE_EXCLUSIVE_REGISTRANTS);
+}
+
+static void a_registrant_that_preempts_its_own_key_is_gone(void **unused)
+{
+	(void)unused;
+	register_three();
+	act(A, PR_RESERVE, PR_WRITE_EXCLUSIVE, 10, 0);
+	assert_int_equal(act(B, PR_PREEMPT, PR_WRITE_EXCLUSIVE, 11, 11), PR_GOOD);
+	assert_int_equal(state->count, 2);
+	expect_effect(B, 0);
+}
+
+/* 6.15.2: which commands count. */
+static void the_generation_counts_what_the_standard_says(void **unused)
+{
+	static const struct {
+		enum pr_action action;
+		uint64_t key, service_key;
+		bool counts;
+	} steps[] = {
+		{ PR_REGISTER, 0, 0, false },
+		{ PR_REGISTER, 5, 6, false },               /* conflict */
+		{ PR_REGISTER, 0, 10, true },
+		{ PR_REGISTER, 10, 10, true },              /* the same again */
+		{ PR_REGISTER_AND_IGNORE, 0, 10, true },
+		{ PR_RESERVE, 10, 0, false },
+		{ PR_PREEMPT, 10, 99, false },              /* conflict */
+		{ PR_PREEMPT, 10, 10, true },
+		{ PR_RELEASE, 10, 0, false },
+		{ PR_CLEAR, 10, 0, true },
+	};
+
+	(void)unused;
+	for (unsigned i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		uint32_t before = state->generation;
+
+		act(A, steps[i].action, PR_WRITE_EXCLUSIVE, steps[i].key, steps[i].service_key);
+		if (state->generation != before + steps[i].counts)
+			fail_msg("step %u", i);
+	}
 }
 
 static void registrations_are_limited(void **unused)
@@ -386,11 +526,13 @@ static void random_commands_keep_the_invariants(void **unused)
 			.action = (enum pr_action)(rand_r(&seed) % 8), .from = nexus((unsigned)rand_r(&seed) % 3),
 			.type = types[rand_r(&seed) % 6], .key = (uint64_t)(rand_r(&seed) % 3),
 			.service_key = (uint64_t)(rand_r(&seed) % 3), .unregister = rand_r(&seed) % 2,
+			.all_target_ports = rand_r(&seed) % 4 == 0,
 			.others = &other, .others_count = (unsigned)rand_r(&seed) % 2,
 		};
 
+		command.from.target_port = (uint16_t)(1 + rand_r(&seed) % 2);
 		run(command);
-		assert_in_range(state->count, 0, 3);
+		assert_in_range(state->count, 0, 6);
 		assert_true(state->type == PR_NONE || pr_type_valid(state->type));
 		assert_true(state->type == PR_NONE || state->count);
 		if (state->type != PR_NONE)
@@ -422,6 +564,13 @@ int main(void)
 		PR_TEST(register_and_move_hands_the_reservation_over),
 		PR_TEST(spec_i_pt_registers_all_or_nothing),
 		PR_TEST(all_target_ports_is_one_registration_for_every_port),
+		PR_TEST(all_target_ports_takes_in_what_other_ports_registered),
+		PR_TEST(unregistering_through_all_ports_leaves_nothing),
+		PR_TEST(spec_i_pt_on_all_ports_sees_registrations_on_other_ports),
+		PR_TEST(preempt_of_registrations_ignores_scope_and_type),
+		PR_TEST(preempt_and_abort_of_all_registrants_aborts_all_others),
+		PR_TEST(a_registrant_that_preempts_its_own_key_is_gone),
+		PR_TEST(the_generation_counts_what_the_standard_says),
 		PR_TEST(registrations_are_limited),
 		PR_TEST(the_document_brings_the_state_back),
 		PR_TEST(damaged_documents_are_errors_not_empty_states),

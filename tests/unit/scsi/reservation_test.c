@@ -107,7 +107,7 @@ static void keys_and_reservation_can_be_read(void **state)
 	assert_int_equal(get_be64(outcome.data + 8), 0x1111);
 	assert_int_equal(outcome.data[21], 3);
 	pr_in(1, 2, 1024);
-	assert_memory_equal(outcome.data, ((uint8_t[]){ 0, 8, 0x0d, 0x80, 0xea, 0x01, 0, 0 }), 8);
+	assert_memory_equal(outcome.data, ((uint8_t[]){ 0, 8, 0x0d, 0xc0, 0xea, 0x01, 0, 0 }), 8);
 	for (uint16_t len = 0; len < 8; len++) {
 		pr_in(1, 3, len);
 		expect_good();
@@ -228,13 +228,14 @@ static void unit_attentions_reach_those_who_lose(void **state)
 static uint64_t aborted[8];
 static unsigned aborted_count;
 
-static void abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *ids, unsigned count, void (*done)(void *),
+static int abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *ids, unsigned count, void (*done)(void *),
 			  void *done_arg, struct mailbox *reply_to)
 {
 	(void)arg, (void)lu, (void)reply_to;
 	aborted_count = count;
 	memcpy(aborted, ids, count * sizeof *ids);
 	done(done_arg);
+	return 0;
 }
 
 static void preempt_and_abort_aborts_the_preempted(void **state)
@@ -320,10 +321,11 @@ static void spec_i_pt_registers_others(void **state)
 	expect_conflict();
 }
 
-static bool admits_host_one(void *arg, const char *target_name, const char *initiator_name)
+static bool admits_host_one(void *arg, struct scsi_lu *lu, uint16_t relative_port_id, const char *initiator_name)
 {
 	(void)arg;
-	assert_string_equal(target_name, "iqn.2026-11.io.lunette:t1");
+	assert_ptr_equal(lu, world.lu);
+	assert_int_equal(relative_port_id, 1);
 	return !strcmp(initiator_name, "iqn.1994-05.com.example:host1");
 }
 
@@ -405,7 +407,7 @@ static void a_daemon_that_starts_again_keeps_only_aptpl(void **state)
 	pr_out(0, 1, 3, 1, 0, 0);
 	expect_good();
 	pr_in(0, 2, 8);
-	assert_int_equal(outcome.data[3], 0x81);
+	assert_int_equal(outcome.data[3], 0xc1);
 	world_fini(&world);
 	epoch = 3;
 	start_world();

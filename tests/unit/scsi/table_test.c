@@ -135,7 +135,7 @@ static void a_cdb_that_is_too_short_is_refused(void **state)
 
 static void expected_access(bool others_type_reads, uint32_t *ret_unregistered)
 {
-	uint32_t allowed = 1u << ACCESS_ANY | 1u << ACCESS_STATUS | 1u << ACCESS_PR_OUT;
+	uint32_t allowed = 1u << ACCESS_ANY | 1u << ACCESS_STATUS | 1u << ACCESS_PR_IN | 1u << ACCESS_PR_OUT;
 
 	*ret_unregistered = others_type_reads ? allowed | 1u << ACCESS_READ : allowed;
 }
@@ -152,7 +152,7 @@ static void reservation_types_allow_what_the_standard_says(void **state)
 	other = world.nexus[2]->itl[0];
 	for (unsigned i = 0; i < sizeof types; i++) {
 		struct pr_state *pr = calloc(1, sizeof *pr + sizeof pr->registration[0]);
-		uint32_t all = 1u << ACCESS_ANY | 1u << ACCESS_STATUS | 1u << ACCESS_PR_OUT | 1u << ACCESS_READ |
+		uint32_t all = 1u << ACCESS_ANY | 1u << ACCESS_STATUS | 1u << ACCESS_PR_IN | 1u << ACCESS_PR_OUT | 1u << ACCESS_READ |
 			       1u << ACCESS_WRITE | 1u << ACCESS_MANAGE;
 		uint32_t unregistered;
 
