@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +47,35 @@ static pid_t holder_of(int fd)
 	return (pid_t)strtol(text, NULL, 10);
 }
 
-/* flock, waiting only for orphans: processes that a supervisor, which is gone, left behind and the kernel is killing. */
+/* Whether the process still runs: one that was killed and that nobody has waited for yet does not. */
+static bool runs(pid_t pid)
+{
+	char path[64], text[256];
+	const char *state;
+	ssize_t n;
+	int fd;
+
+	if (kill(pid, 0) < 0 && errno == ESRCH)
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOENT;
+	n = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (n <= 0)
+		return errno != ESRCH;
+	text[n] = '\0';
+	state = strrchr(text, ')'); /* pid (name) state ..., proc(5) */
+	return !state || (strncmp(state, ") Z", 3) != 0 && strncmp(state, ") X", 3) != 0);
+}
+
+/* flock, waiting for orphans: processes that a supervisor, which is gone, left behind and the kernel is killing; and a
+ * little for a holder that lives, because it may have been killed this very moment. */
 static int lock(int fd, const char *path, struct err *err)
 {
 	const struct timespec pause = { .tv_nsec = POLL_MS * NS_PER_MS };
-	uint64_t give_up_ns = clock_now_ns() + STATEDIR_ORPHAN_MS * NS_PER_MS;
+	uint64_t started_ns = clock_now_ns(), waited_ms;
 	pid_t holder;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -59,7 +84,8 @@ static int lock(int fd, const char *path, struct err *err)
 		if (errno != EWOULDBLOCK)
 			return err_errno(err, -errno, "cannot lock the state directory %s", log_quoted(path));
 		holder = holder_of(fd);
-		if (holder <= 0 || kill(holder, 0) == 0 || errno != ESRCH || clock_now_ns() > give_up_ns)
+		waited_ms = (clock_now_ns() - started_ns) / NS_PER_MS;
+		if (waited_ms >= (holder > 0 && runs(holder) ? STATEDIR_HOLDER_MS : STATEDIR_ORPHAN_MS))
 			return err_set(err, -EBUSY, "the state directory %s is in use by another lunetted (process %d)",
 				       log_quoted(path), (int)holder);
 		nanosleep(&pause, NULL);

@@ -8,6 +8,7 @@
 
 #define STATEDIR_LOCK      "lunetted.lock"
 #define STATEDIR_ORPHAN_MS 5000 /* how long a start waits for the children of a supervisor that was killed */
+#define STATEDIR_HOLDER_MS 500  /* and for a supervisor that lives: it may be dying */
 
 /* Creates `path` (mode 0700, the last component only) when it is absent, gives it to uid:gid, and takes the lock.
  *

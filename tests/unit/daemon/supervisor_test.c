@@ -505,6 +505,24 @@ static void the_death_of_the_supervisor_is_the_death_of_its_children(void **stat
 	discard(&d);
 }
 
+/* It was taken for a daemon that lives, and the start was refused. */
+static void a_killed_supervisor_that_nobody_waited_for_does_not_keep_the_state_directory(void **state)
+{
+	struct lunetted d, next;
+	siginfo_t info;
+
+	(void)state;
+	run(&d, "", "1");
+	wait_until_ready(&d);
+	kill(d.pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)d.pid, &info, WEXITED | WNOWAIT), 0);
+	run_on(&next, d.state_dir, "", "1");
+	wait_until_ready(&next);
+	assert_int_equal(waitpid(d.pid, NULL, 0), d.pid);
+	stop(&next);
+	discard(&d);
+}
+
 static void a_fatal_word_of_control_ends_the_daemon_with_that_status(void **state)
 {
 	struct lunetted d;
@@ -576,6 +594,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_state_directory_is_made_private),
 		cmocka_unit_test(a_state_directory_that_cannot_be_made_is_refused),
 		cmocka_unit_test(the_death_of_the_supervisor_is_the_death_of_its_children),
+		cmocka_unit_test(a_killed_supervisor_that_nobody_waited_for_does_not_keep_the_state_directory),
 		cmocka_unit_test(a_fatal_word_of_control_ends_the_daemon_with_that_status),
 		cmocka_unit_test(a_second_signal_does_not_wait_for_a_stubborn_worker),
 		cmocka_unit_test(systemd_is_told_when_we_are_ready_and_when_we_stop),
