@@ -31,7 +31,9 @@ static bool task_matches(const struct iscsi_abort_part *part, const struct iscsi
 
 	if (task->seq > part->last_seq || (filter->one_task && task->itt != filter->itt))
 		return false;
-	return !filter->lu || scsi_nexus_find_lu(task->session->nexus, task->scsi.lun) == filter->lu;
+	if (!filter->lu || scsi_nexus_find_lu(task->session->nexus, task->scsi.lun) == filter->lu)
+		return true;
+	return !filter->one_task && scsi_task_uses(&task->scsi, filter->lu);
 }
 
 static void abort_in_session(struct iscsi_abort_part *part, struct iscsi_session *session)

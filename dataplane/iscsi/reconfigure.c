@@ -103,9 +103,8 @@ static void abort_vanished(struct iscsi_session *session, const struct iscsi_vie
 {
 	list_for_each_safe(node, &session->tasks) {
 		struct iscsi_task *task = container_of(node, struct iscsi_task, link);
-		struct scsi_lu *lu = scsi_nexus_find_lu(session->nexus, task->scsi.lun);
 
-		if (lu && scsi_inventory_find_lu(next->inventory, task->scsi.lun) != lu)
+		if (!scsi_inventory_keeps(next->inventory, &task->scsi))
 			iscsi_task_abort(task);
 	}
 }

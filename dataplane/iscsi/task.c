@@ -44,6 +44,7 @@ static void prepare_scsi(struct iscsi_task *task, struct iscsi_session *session,
 	scsi->sense_len_bytes = 0;
 	scsi->aborted = false;
 	scsi->itl = NULL;
+	scsi->copy = NULL;
 	scsi->command = NULL;
 }
 

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "dataplane/scsi/internal.h"
+#include "dataplane/scsi/token.h"
 
 void scsi_block_range(const struct scsi_task *task, uint64_t *ret_lba, uint64_t *ret_blocks)
 {
@@ -49,19 +49,22 @@ void scsi_block_submit(struct scsi_task *task, void (*done)(struct lun_io *io, i
 }
 
 /* state[15] belongs to scsi_block_lock(). */
-static void lock_granted(struct lun_lock *lock)
+static void write_lock_granted(struct lun_lock *lock)
 {
 	struct scsi_task *task = container_of(lock, struct scsi_task, lock);
 	void (*granted)(struct scsi_task *) = (void (*)(struct scsi_task *))(uintptr_t)task->state[15];
 
-	if (task->aborted)
+	if (task->aborted) {
 		scsi_finish(task);
-	else
-		granted(task);
+		return;
+	}
+	scsi_tokens_overwritten(task->itl->lu, lock->lba, lock->blocks);
+	granted(task);
 }
 
-void scsi_block_lock(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
-		     void (*granted)(struct scsi_task *task))
+/* True: at once. */
+static bool lock_take(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
+		      void (*lock_granted)(struct lun_lock *lock), void (*granted)(struct scsi_task *task))
 {
 	task->lock.lun = task->itl->lu->lun;
 	task->lock.lba = lba;
@@ -70,7 +73,29 @@ void scsi_block_lock(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool
 	task->lock.granted = lock_granted;
 	task->lock.reply_to = task->reactor->mailbox;
 	task->state[15] = (uintptr_t)granted;
-	if (lun_lock_take(&task->lock))
+	return lun_lock_take(&task->lock);
+}
+
+void scsi_block_lock(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
+		     void (*granted)(struct scsi_task *task))
+{
+	if (!lock_take(task, lba, blocks, exclusive, write_lock_granted, granted))
+		return;
+	scsi_tokens_overwritten(task->itl->lu, lba, blocks);
+	granted(task);
+}
+
+static void quiet(struct lun_lock *lock)
+{
+	struct scsi_task *task = container_of(lock, struct scsi_task, lock);
+
+	((void (*)(struct scsi_task *))(uintptr_t)task->state[15])(task);
+}
+
+void scsi_block_quiesce(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
+			void (*granted)(struct scsi_task *task))
+{
+	if (lock_take(task, lba, blocks, exclusive, quiet, granted))
 		granted(task);
 }
 

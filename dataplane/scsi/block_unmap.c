@@ -1,7 +1,7 @@
 /* UNMAP, WRITE SAME and GET LBA STATUS (SBC-3 5.33, 5.49, 5.7). */
 #include <stdlib.h>
 
-#include "dataplane/scsi/internal.h"
+#include "dataplane/scsi/token.h"
 
 /* --- UNMAP --- */
 
@@ -73,6 +73,7 @@ static bool unmap_one(struct scsi_task *task)
 
 		if (!range.blocks)
 			continue;
+		scsi_tokens_overwritten(task->itl->lu, range.lba, range.blocks);
 		task->io.op = LUN_UNMAP;
 		task->io.lba = range.lba;
 		task->io.blocks = range.blocks;
@@ -114,7 +115,7 @@ void scsi_unmap(struct scsi_task *task)
 	task->state[UNMAP_NEXT] = task->state[UNMAP_BUSY] = task->state[UNMAP_RESULT] = 0;
 	task->state[UNMAP_COUNT] = (uint64_t)count;
 	/* All of the LUN, shared: several ranges have one lock, and only COMPARE AND WRITE minds. */
-	scsi_block_lock(task, 0, lun_capacity_blocks(task->itl->lu->lun), false, unmap_run);
+	scsi_block_quiesce(task, 0, lun_capacity_blocks(task->itl->lu->lun), false, unmap_run);
 }
 
 /* --- WRITE SAME --- */

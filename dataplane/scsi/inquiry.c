@@ -47,7 +47,7 @@ static void standard(struct scsi_task *task)
 	wire_put_u8(&w, 0x06);             /* SPC-4 */
 	wire_put_u8(&w, 0x10 | 0x02);      /* HISUP, response data format 2 */
 	wire_put_u8(&w, sizeof bytes - 5); /* ADDITIONAL LENGTH */
-	wire_put_u8(&w, 0x10);             /* TPGS: implicit */
+	wire_put_u8(&w, 0x10 | 0x08);      /* TPGS: implicit; 3PC */
 	wire_put_u8(&w, 0x10);             /* MULTIP */
 	wire_put_u8(&w, 0x02);             /* CMDQUE */
 	put_padded(&w, VENDOR, 8);
@@ -73,7 +73,6 @@ static void unit_serial_number(const struct scsi_task *task, struct wire_writer 
 enum { CODE_BINARY = 1, CODE_ASCII = 2, CODE_UTF8 = 3 };
 enum { ASSOCIATION_LU = 0x00, ASSOCIATION_PORT = 0x10, ASSOCIATION_DEVICE = 0x20 };
 enum { PROTOCOL_ISCSI = 0x50, PIV = 0x80 };
-enum { DESIGNATOR_T10 = 1, DESIGNATOR_NAA = 3, DESIGNATOR_RTPI = 4, DESIGNATOR_TPG = 5, DESIGNATOR_SCSI_NAME = 8 };
 
 static void designator(struct wire_writer *w, uint8_t association, uint8_t type, uint8_t code, const void *bytes,
 		       size_t len_bytes)
@@ -95,13 +94,18 @@ static void name_designator(struct wire_writer *w, uint8_t association, const ch
 	designator(w, association, DESIGNATOR_SCSI_NAME, CODE_UTF8, padded, (n / 4 + 1) * 4);
 }
 
+size_t scsi_t10_id(const struct lun_attributes *attributes, char ret_id[SCSI_T10_ID_MAX])
+{
+	return (size_t)snprintf(ret_id, SCSI_T10_ID_MAX, VENDOR "%s", attributes->serial);
+}
+
 static void lu_designators(const struct lun_attributes *attributes, struct wire_writer *w)
 {
-	char t10[8 + sizeof attributes->serial], name[4 + 32 + 1] = "naa.";
-	int n = snprintf(t10, sizeof t10, VENDOR "%s", attributes->serial);
+	char t10[SCSI_T10_ID_MAX], name[4 + 32 + 1] = "naa.";
+	size_t n = scsi_t10_id(attributes, t10);
 
 	designator(w, ASSOCIATION_LU, DESIGNATOR_NAA, CODE_BINARY, attributes->naa, sizeof attributes->naa);
-	designator(w, ASSOCIATION_LU, DESIGNATOR_T10, CODE_ASCII, t10, (size_t)n);
+	designator(w, ASSOCIATION_LU, DESIGNATOR_T10, CODE_ASCII, t10, n);
 	for (unsigned i = 0; i < sizeof attributes->naa; i++)
 		snprintf(name + 4 + 2 * i, 3, "%02X", attributes->naa[i]);
 	name_designator(w, ASSOCIATION_LU, name);
@@ -186,6 +190,7 @@ static const struct {
 	{ 0x80, false, unit_serial_number },
 	{ 0x83, true, device_identification },
 	{ 0x86, false, extended_inquiry },
+	{ 0x8f, false, scsi_third_party_copy_page },
 	{ 0xb0, false, block_limits },
 	{ 0xb1, false, block_characteristics },
 	{ 0xb2, false, provisioning },

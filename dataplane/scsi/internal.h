@@ -28,23 +28,40 @@
 
 enum scsi_sense_key {
 	KEY_NO_SENSE = 0x0, KEY_NOT_READY = 0x2, KEY_MEDIUM_ERROR = 0x3, KEY_HARDWARE_ERROR = 0x4,
-	KEY_ILLEGAL_REQUEST = 0x5, KEY_UNIT_ATTENTION = 0x6, KEY_DATA_PROTECT = 0x7, KEY_ABORTED_COMMAND = 0xb,
+	KEY_ILLEGAL_REQUEST = 0x5, KEY_UNIT_ATTENTION = 0x6, KEY_DATA_PROTECT = 0x7, KEY_COPY_ABORTED = 0xa,
+	KEY_ABORTED_COMMAND = 0xb,
 	KEY_MISCOMPARE = 0xe,
 };
 
 enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_NONE = 0x0000,
+	ASC_OPERATION_IN_PROGRESS = 0x0016,
 	ASC_NOT_READY = 0x0400,
 	ASC_WRITE_ERROR = 0x0c00,
+	ASC_THIRD_PARTY_DEVICE_FAILURE = 0x0d01,
+	ASC_COPY_TARGET_NOT_REACHABLE = 0x0d02,
+	ASC_INCORRECT_COPY_TARGET_TYPE = 0x0d03,
 	ASC_UNRECOVERED_READ_ERROR = 0x1100,
 	ASC_PARAMETER_LIST_LENGTH = 0x1a00,
 	ASC_MISCOMPARE = 0x1d00,
 	ASC_INVALID_OPCODE = 0x2000,
 	ASC_LBA_OUT_OF_RANGE = 0x2100,
+	ASC_TOKEN_TYPE = 0x2301,
+	ASC_TOKEN_UNKNOWN = 0x2304,
+	ASC_TOKEN_CORRUPT = 0x2305,
+	ASC_TOKEN_REVOKED = 0x2306,
+	ASC_TOKEN_EXPIRED = 0x2307,
+	ASC_TOKEN_LENGTH = 0x230a,
 	ASC_INVALID_FIELD_IN_CDB = 0x2400,
 	ASC_NO_SUCH_LU = 0x2500,
 	ASC_INVALID_FIELD_IN_LIST = 0x2600,
 	ASC_INVALID_RELEASE = 0x2604,
+	ASC_TOO_MANY_CSCDS = 0x2606,
+	ASC_UNSUPPORTED_CSCD = 0x2607,
+	ASC_TOO_MANY_SEGMENTS = 0x2608,
+	ASC_UNSUPPORTED_SEGMENT = 0x2609,
+	ASC_INEXACT_SEGMENT = 0x260a,
+	ASC_INLINE_DATA_LENGTH = 0x260b,
 	ASC_WRITE_PROTECTED = 0x2700,
 	ASC_SOFTWARE_WRITE_PROTECTED = 0x2702,
 	ASC_SPACE_ALLOCATION_FAILED = 0x2707,
@@ -55,6 +72,7 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_REMOVAL_PREVENTED = 0x5302,
 	ASC_INSUFFICIENT_RESOURCES = 0x5503,
 	ASC_INSUFFICIENT_REGISTRATIONS = 0x5504,
+	ASC_NO_RESOURCES_FOR_TOKEN = 0x550d,
 };
 
 struct scsi_sense {
@@ -65,6 +83,8 @@ struct scsi_sense {
 	bool     has_field; /* sense-key specific field pointer, SPC-4 4.5.2.4.2 */
 	bool     field_in_cdb;
 	uint16_t field_byte;
+	bool     has_command; /* command-specific information: of a copy, the number of the segment */
+	uint64_t command_specific;
 };
 
 /* Pure: the bytes of *sense in descriptor (72h) or fixed (70h) format; returns their number, at most SCSI_SENSE_MAX. */
@@ -205,6 +225,8 @@ struct scsi_itl {
 	uint16_t number;           /* LUN */
 	bool read_only;            /* mapped read-only; set before the itl is seen */
 	bool prevent;              /* PREVENT ALLOW MEDIUM REMOVAL; lu lock */
+	struct list copies;        /* struct copy_result (copy.h); the nexus' reactor */
+	unsigned copy_count;       /* of them */
 };
 
 enum { PROTECT_ATTRIBUTE = 1, PROTECT_SOFTWARE = 2 };
@@ -229,6 +251,9 @@ struct scsi_lu {
 	struct pr_state *pr;          /* never NULL */
 	uint64_t pr_version;          /* of the document that pr was read from */
 	uint64_t pr_durable;          /* the newest version of which we know that it survives a power cut */
+	struct scsi_token *tokens;    /* token.h; lu lock */
+	unsigned token_count;
+	_Atomic uint32_t valid_tokens; /* of them; what a write looks at */
 };
 
 struct scsi_inventory {
@@ -264,6 +289,14 @@ struct pr_nexus scsi_port_pr_nexus(const struct scsi_port *port);
 void scsi_lu_attach(struct scsi_lu *lu, struct scsi_itl *itl);
 /* I_T nexus loss of one itl (SAM-5 6.3.4): releases what it holds. */
 void scsi_lu_detach(struct scsi_lu *lu, struct scsi_itl *itl);
+void scsi_itl_forget_copies(struct scsi_itl *itl); /* copy.c */
+
+enum { DESIGNATOR_T10 = 1, DESIGNATOR_NAA = 3, DESIGNATOR_RTPI = 4, DESIGNATOR_TPG = 5, DESIGNATOR_SCSI_NAME = 8 };
+#define SCSI_T10_ID_MAX 64
+/* The T10 vendor id designator of a logical unit; its length. */
+size_t scsi_t10_id(const struct lun_attributes *attributes, char ret_id[SCSI_T10_ID_MAX]);
+/* VPD page 8Fh without its header (copy_inquiry.c). */
+void scsi_third_party_copy_page(const struct scsi_task *task, struct wire_writer *w);
 
 /* Registrations (pr_out.c): the state in the newest document; blocking. A new state, NULL with *err. */
 struct pr_state *scsi_pr_load(struct scsi_lu *lu, uint64_t *ret_version, struct err *err);
@@ -308,6 +341,9 @@ bool scsi_refuse(struct scsi_task *task, uint16_t asc_ascq);        /* ILLEGAL R
 bool scsi_refuse_field(struct scsi_task *task, unsigned cdb_byte);  /* 24h/00 with field pointer; false */
 void scsi_refuse_list(struct scsi_task *task, unsigned list_byte);  /* 26h/00 with field pointer */
 void scsi_fail_errno(struct scsi_task *task, int error, bool write);
+/* Whether the nexus may do that on the medium of a logical unit, of the task's own or another: reservations, medium, write
+ * protection. False: the task has status or sense. */
+bool scsi_access_allows(struct scsi_task *task, struct scsi_itl *itl, enum scsi_access access);
 void scsi_finish(struct scsi_task *task); /* releases what the handler held, then task->done() */
 
 /* Data-in that is put together in pieces: every byte beyond the allocation length is dropped (SPC-4 4.2.5.6). */
@@ -330,9 +366,13 @@ void scsi_block_range(const struct scsi_task *task, uint64_t *ret_lba, uint64_t 
 bool scsi_block_check(struct scsi_task *task, uint64_t lba, uint64_t blocks);
 /* Submits task->io, which the caller has filled but for lun and done. */
 void scsi_block_submit(struct scsi_task *task, void (*done)(struct lun_io *io, int result));
-/* Takes the range lock, then runs granted(), perhaps before returning. scsi_finish() releases it. */
+/* Takes the range lock for a write, then runs granted(), perhaps before returning. scsi_finish() releases it. */
 void scsi_block_lock(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
 		     void (*granted)(struct scsi_task *task));
+
+/* The same for what is no write of this range, aborted or not: tokens of the range stay valid. */
+void scsi_block_quiesce(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
+			void (*granted)(struct scsi_task *task));
 
 static inline struct scsi_task *scsi_task_of_io(struct lun_io *io)
 {

@@ -1,7 +1,7 @@
 /* LUN inventories: an immutable, shared, sorted list of numbers and logical units; and the LUN field (SAM-5 4.7). */
 #include <stdlib.h>
 
-#include "dataplane/scsi/internal.h"
+#include "dataplane/scsi/copy.h"
 
 static int by_number(const void *left, const void *right)
 {
@@ -35,6 +35,23 @@ void scsi_inventory_unref(struct scsi_inventory *inventory)
 {
 	if (inventory && atomic_fetch_sub(&inventory->refs, 1) == 1)
 		free(inventory);
+}
+
+static bool keeps(const struct scsi_inventory *inventory, const struct scsi_itl *itl)
+{
+	int index = scsi_inventory_find(inventory, itl->number);
+
+	return index >= 0 && inventory->entry[index].lu == itl->lu;
+}
+
+bool scsi_inventory_keeps(const struct scsi_inventory *inventory, const struct scsi_task *task)
+{
+	if (task->itl && !keeps(inventory, task->itl))
+		return false;
+	for (unsigned i = 0; task->copy && i < copy_itls(task->copy); i++)
+		if (!keeps(inventory, copy_itl(task->copy, i)))
+			return false;
+	return true;
 }
 
 int scsi_inventory_find(const struct scsi_inventory *inventory, uint16_t number)

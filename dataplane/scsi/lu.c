@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dataplane/scsi/internal.h"
+#include "dataplane/scsi/token.h"
 
 static void take_limits(struct scsi_lu *lu, const struct lun_attributes *attributes)
 {
@@ -51,6 +51,7 @@ void scsi_lu_free(struct scsi_lu *lu)
 {
 	if (!lu)
 		return;
+	scsi_tokens_free(lu);
 	pthread_mutex_destroy(&lu->lock);
 	free(lu->pr);
 	free(lu);

@@ -25,6 +25,7 @@ static void drop_itl(struct scsi_itl *itl)
 	if (!itl)
 		return;
 	scsi_lu_detach(itl->lu, itl);
+	scsi_itl_forget_copies(itl);
 	free(itl);
 }
 
@@ -59,6 +60,7 @@ struct scsi_itl *scsi_nexus_itl(struct scsi_nexus *nexus, unsigned index)
 	itl->number = entry->number;
 	list_init(&itl->set.sequenced);
 	itl->read_only = entry->read_only;
+	list_init(&itl->copies);
 	atomic_init(&itl->ua, nexus->first_ua);
 	scsi_lu_attach(entry->lu, itl);
 	nexus->itl[index] = itl;

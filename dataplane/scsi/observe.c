@@ -1,5 +1,5 @@
 /* What the worker sees of tasks and logical units: for its statistics and for task management. */
-#include "dataplane/scsi/internal.h"
+#include "dataplane/scsi/copy.h"
 
 static const struct {
 	void (*execute)(struct scsi_task *task);
@@ -36,6 +36,11 @@ bool scsi_task_medium_error(const struct scsi_task *task)
 void *scsi_task_user(const struct scsi_task *task)
 {
 	return task->itl ? task->itl->lu->user : NULL;
+}
+
+bool scsi_task_uses(const struct scsi_task *task, const struct scsi_lu *lu)
+{
+	return (task->itl && task->itl->lu == lu) || (task->copy && copy_uses_lu(task->copy, lu));
 }
 
 void scsi_lu_set_user(struct scsi_lu *lu, void *user)

@@ -53,6 +53,7 @@ struct scsi_reactor {
 	struct offload   *offload;
 	struct mailbox   *mailbox;
 	struct sgl_pool  *pool;
+	unsigned copies; /* third-party copies under way; the SCSI layer's */
 
 	/* private to the SCSI layer: tasks whose turn has come (order.c) */
 	struct list ready; /* struct scsi_task.in_ready */
@@ -103,6 +104,7 @@ struct scsi_task {
 	struct lun_lock lock;
 	struct offload_job job;
 	struct sgl scratch;      /* for read-modify-write and verify; from reactor->pool */
+	struct scsi_copy *copy;  /* a third-party copy under way; NULL: none. The iSCSI layer sets NULL, too */
 	uint64_t state[16];      /* a handler's own */
 };
 
@@ -126,6 +128,8 @@ enum scsi_count {
 enum scsi_count scsi_task_class(const struct scsi_task *task);
 bool scsi_task_medium_error(const struct scsi_task *task); /* its sense says that the store failed */
 void *scsi_task_user(const struct scsi_task *task);        /* scsi_lu_set_user() of its LU; NULL: none */
+/* Whether it works on the LU: it is addressed to it, or copies from it or to it. */
+bool scsi_task_uses(const struct scsi_task *task, const struct scsi_lu *lu);
 
 /* --- logical units; manager thread unless said otherwise --- */
 
@@ -171,6 +175,8 @@ struct scsi_inventory_entry {
 struct scsi_inventory;
 struct scsi_inventory *scsi_inventory_new(const struct scsi_inventory_entry *entries, unsigned count);
 struct scsi_inventory *scsi_inventory_ref(struct scsi_inventory *inventory);
+/* Whether every LU that the task works on keeps its number: else it must have ended before scsi_nexus_set_inventory(). */
+bool scsi_inventory_keeps(const struct scsi_inventory *inventory, const struct scsi_task *task);
 void scsi_inventory_unref(struct scsi_inventory *inventory);
 struct scsi_lu *scsi_inventory_find_lu(const struct scsi_inventory *inventory, uint64_t lun); /* a LUN field; NULL: none */
 

@@ -12,6 +12,8 @@ static uint8_t encode_fixed(const struct scsi_sense *sense, uint8_t *bytes)
 	}
 	bytes[2] = sense->key;
 	bytes[7] = 10; /* ADDITIONAL SENSE LENGTH */
+	if (sense->has_command && sense->command_specific <= UINT32_MAX)
+		put_be32(bytes + 8, (uint32_t)sense->command_specific);
 	put_be16(bytes + 12, sense->asc_ascq);
 	if (sense->has_field) {
 		bytes[15] = (uint8_t)(0x80 | (sense->field_in_cdb ? 0x40 : 0)); /* SKSV, C/D */
@@ -31,6 +33,12 @@ static uint8_t encode_descriptor(const struct scsi_sense *sense, uint8_t *bytes)
 		bytes[len + 1] = 0x0a;
 		bytes[len + 2] = 0x80; /* VALID */
 		put_be64(bytes + len + 4, sense->information);
+		len = (uint8_t)(len + 12);
+	}
+	if (sense->has_command) {
+		bytes[len] = 0x01;
+		bytes[len + 1] = 0x0a;
+		put_be64(bytes + len + 4, sense->command_specific);
 		len = (uint8_t)(len + 12);
 	}
 	if (sense->has_field) {

@@ -154,37 +154,37 @@ static bool cdb_valid(struct scsi_task *task)
 	return true;
 }
 
-static bool reservation_allows(struct scsi_task *task)
+static bool reservation_allows(struct scsi_task *task, const struct scsi_itl *itl, enum scsi_access access)
 {
-	const struct scsi_command *command = task->command;
-	unsigned access = command->access;
-
-	if (command->relaxed && command->relaxed(task->cdb))
-		access = ACCESS_ANY;
-	if (atomic_load_explicit(&task->itl->allowed, memory_order_acquire) & 1u << access)
+	if (atomic_load_explicit(&itl->allowed, memory_order_acquire) & 1u << access)
 		return true;
 	task->status = SCSI_RESERVATION_CONFLICT;
 	return false;
 }
 
-static bool medium_allows(struct scsi_task *task)
+static bool medium_allows(struct scsi_task *task, const struct scsi_itl *itl, enum scsi_access access, bool needs_medium)
 {
-	struct scsi_lu *lu = task->itl->lu;
+	struct scsi_lu *lu = itl->lu;
 	uint32_t protect;
 
-	if (task->command->flags & CMD_MEDIUM && atomic_load_explicit(&lu->ejected, memory_order_relaxed)) {
+	if (needs_medium && atomic_load_explicit(&lu->ejected, memory_order_relaxed)) {
 		scsi_task_fail(task, KEY_NOT_READY, ASC_MEDIUM_NOT_PRESENT);
 		return false;
 	}
-	if (task->command->access != ACCESS_WRITE)
+	if (access != ACCESS_WRITE)
 		return true;
 	protect = atomic_load_explicit(&lu->protect, memory_order_relaxed);
-	if (!protect && !task->itl->read_only)
+	if (!protect && !itl->read_only)
 		return true;
 	scsi_task_fail(task, KEY_DATA_PROTECT,
-		       protect & PROTECT_ATTRIBUTE || task->itl->read_only ? ASC_WRITE_PROTECTED :
-									     ASC_SOFTWARE_WRITE_PROTECTED);
+		       protect & PROTECT_ATTRIBUTE || itl->read_only ? ASC_WRITE_PROTECTED :
+								       ASC_SOFTWARE_WRITE_PROTECTED);
 	return false;
+}
+
+bool scsi_access_allows(struct scsi_task *task, struct scsi_itl *itl, enum scsi_access access)
+{
+	return reservation_allows(task, itl, access) && medium_allows(task, itl, access, true);
 }
 
 /* Finds the I_T_L nexus; without one, only rows with `without` may run (itl stays NULL). */
@@ -217,6 +217,13 @@ static bool unit_attention_pending(struct scsi_task *task)
 	return true;
 }
 
+static enum scsi_access access_of(const struct scsi_task *task)
+{
+	const struct scsi_command *command = task->command;
+
+	return command->relaxed && command->relaxed(task->cdb) ? ACCESS_ANY : (enum scsi_access)command->access;
+}
+
 static bool command_allowed(struct scsi_task *task, bool opcode_known, uint8_t without)
 {
 	if (!task->itl && (!task->command || !(task->command->flags & without)))
@@ -229,11 +236,12 @@ static bool command_allowed(struct scsi_task *task, bool opcode_known, uint8_t w
 		return opcode_known ? scsi_refuse_field(task, 1) : scsi_refuse(task, ASC_INVALID_OPCODE);
 	if (!scsi_command_exists(task->command, scsi_task_lu(task)))
 		return scsi_refuse(task, ASC_INVALID_OPCODE);
-	if (task->itl && !reservation_allows(task))
+	if (task->itl && !reservation_allows(task, task->itl, access_of(task)))
 		return false;
 	if (!cdb_valid(task))
 		return false;
-	return !task->itl || medium_allows(task);
+	return !task->itl ||
+	       medium_allows(task, task->itl, (enum scsi_access)task->command->access, task->command->flags & CMD_MEDIUM);
 }
 
 enum scsi_begin scsi_task_begin(struct scsi_task *task)
@@ -248,6 +256,7 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->data_in_bytes = 0;
 	task->itl = NULL;
 	task->order = ORDER_OUT;
+	task->copy = NULL;
 	task->lock.lun = NULL;
 	task->scratch.owner = SGL_NOBODY;
 	task->command = scsi_command_find(task->cdb, &opcode_known);
@@ -271,5 +280,5 @@ void scsi_task_execute(struct scsi_task *task)
 void scsi_task_end(struct scsi_task *task)
 {
 	scsi_order_leave(task);
-	assert(!task->lock.lun && task->scratch.owner == SGL_NOBODY);
+	assert(!task->lock.lun && task->scratch.owner == SGL_NOBODY && !task->copy);
 }

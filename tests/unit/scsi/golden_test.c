@@ -27,6 +27,7 @@ static const struct {
 	{ "vpd_80_serial_number", { 0x12, 1, 0x80, 0, 255 }, 512, false },
 	{ "vpd_83_identification", { 0x12, 1, 0x83, 1, 255 }, 512, false },
 	{ "vpd_86_extended_inquiry", { 0x12, 1, 0x86, 0, 255 }, 512, false },
+	{ "vpd_8f_third_party_copy", { 0x12, 1, 0x8f, 1, 255 }, 512, false },
 	{ "vpd_b0_block_limits", { 0x12, 1, 0xb0, 0, 255 }, 512, false },
 	{ "vpd_b0_block_limits_4096", { 0x12, 1, 0xb0, 0, 255 }, 4096, false },
 	{ "vpd_b0_block_limits_thick", { 0x12, 1, 0xb0, 0, 255 }, 512, true },

@@ -302,7 +302,8 @@ static void every_write_is_refused_where_the_lun_is_read_only(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < scsi_command_count; i++) {
-		uint8_t cdb[16] = { scsi_commands[i].opcode };
+		int16_t action = scsi_commands[i].service_action;
+		uint8_t cdb[16] = { scsi_commands[i].opcode, action == SCSI_SA_NONE ? 0 : (uint8_t)action };
 
 		if (scsi_commands[i].access != ACCESS_WRITE)
 			continue;

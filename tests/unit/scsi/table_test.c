@@ -82,7 +82,7 @@ static void every_opcode_without_a_row_is_refused(void **state)
 
 static void every_absent_service_action_is_an_invalid_field(void **state)
 {
-	static const uint8_t opcodes[] = { 0x5e, 0x5f, 0x9e, 0xa3 };
+	static const uint8_t opcodes[] = { 0x5e, 0x5f, 0x83, 0x84, 0x9e, 0xa3 };
 
 	(void)state;
 	for (unsigned o = 0; o < sizeof opcodes; o++)
