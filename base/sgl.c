@@ -68,14 +68,17 @@ unsigned sgl_pool_in_use(const struct sgl_pool *pool)
 	return pool->small.count - pool->small.free_count + pool->large.count - pool->large.free_count;
 }
 
-bool sgl_alloc(struct sgl_pool *pool, struct sgl *list, uint32_t len_bytes, enum sgl_owner owner)
+static unsigned large_count(uint32_t len_bytes)
 {
-	bool small = len_bytes <= SGL_SMALL_BYTES && pool->small.free_count;
-	unsigned count = small ? len_bytes > 0 : (len_bytes + SGL_LARGE_BYTES - 1) / SGL_LARGE_BYTES;
+	return (len_bytes + SGL_LARGE_BYTES - 1) / SGL_LARGE_BYTES;
+}
+
+/* Elements of one class, which has enough of them. */
+static void fill(struct sgl_pool *pool, struct sgl *list, uint32_t len_bytes, bool small, enum sgl_owner owner)
+{
+	unsigned count = small ? len_bytes > 0 : large_count(len_bytes);
 	uint32_t left = len_bytes;
 
-	if (len_bytes > SGL_BYTES_MAX || (!small && count > pool->large.free_count))
-		return false;
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t n = left < SGL_LARGE_BYTES ? left : SGL_LARGE_BYTES;
 
@@ -87,7 +90,55 @@ bool sgl_alloc(struct sgl_pool *pool, struct sgl *list, uint32_t len_bytes, enum
 	list->count = (uint16_t)count;
 	list->len_bytes = len_bytes;
 	list->owner = (uint8_t)owner;
+}
+
+bool sgl_alloc(struct sgl_pool *pool, struct sgl *list, uint32_t len_bytes, enum sgl_owner owner)
+{
+	bool small = len_bytes <= SGL_SMALL_BYTES && pool->small.free_count;
+
+	if (len_bytes > SGL_BYTES_MAX || (!small && large_count(len_bytes) > pool->large.free_count))
+		return false;
+	fill(pool, list, len_bytes, small, owner);
 	return true;
+}
+
+static bool within_share(const struct class *class, unsigned held, unsigned count)
+{
+	if (class->free_count == class->count)
+		return count <= class->count;
+	return held + 2 * count <= class->free_count;
+}
+
+bool sgl_alloc_share(struct sgl_pool *pool, struct sgl_share *share, struct sgl *list, uint32_t len_bytes,
+		     enum sgl_owner owner, bool *ret_share_used)
+{
+	unsigned count = large_count(len_bytes);
+	bool small = len_bytes <= SGL_SMALL_BYTES && within_share(&pool->small, share->small, 1);
+
+	if (len_bytes > SGL_BYTES_MAX || (count && !small && !within_share(&pool->large, share->large, count))) {
+		*ret_share_used = share->small + share->large > 0;
+		return false;
+	}
+	fill(pool, list, len_bytes, small, owner);
+	if (small)
+		share->small += list->count;
+	else
+		share->large += list->count;
+	return true;
+}
+
+static bool is_small(const struct sgl_pool *pool, const void *element)
+{
+	return (const uint8_t *)element < pool->base + pool->large_at;
+}
+
+void sgl_release_share(struct sgl_pool *pool, struct sgl_share *share, struct sgl *list, enum sgl_owner owner)
+{
+	if (list->count && is_small(pool, list->element[0].iov_base))
+		share->small -= list->count;
+	else
+		share->large -= list->count;
+	sgl_release(pool, list, owner);
 }
 
 void sgl_release(struct sgl_pool *pool, struct sgl *list, enum sgl_owner owner)
@@ -96,7 +147,7 @@ void sgl_release(struct sgl_pool *pool, struct sgl *list, enum sgl_owner owner)
 	(void)owner;
 	for (unsigned i = 0; i < list->count; i++) {
 		struct element *element = list->element[i].iov_base;
-		struct class *class = (uint8_t *)element < pool->base + pool->large_at ? &pool->small : &pool->large;
+		struct class *class = is_small(pool, element) ? &pool->small : &pool->large;
 
 		element->next = class->free;
 		class->free = element;

@@ -45,6 +45,18 @@ unsigned sgl_pool_in_use(const struct sgl_pool *pool);
 bool sgl_alloc(struct sgl_pool *pool, struct sgl *list, uint32_t len_bytes, enum sgl_owner owner);
 void sgl_release(struct sgl_pool *pool, struct sgl *list, enum sgl_owner owner);
 
+/* What one of many users of a pool holds, in elements. */
+struct sgl_share {
+	unsigned small, large;
+};
+
+/* The same for a user that must not starve the others: it holds at most as many elements of a class as are then still free
+ * of it. One greedy user gets half of the class, N of them leave 1/(N+1); nobody is told how many there are. What does not
+ * fit that rule is given only out of a class that is all free. False: not now; *ret_share_used: because of what it holds. */
+bool sgl_alloc_share(struct sgl_pool *pool, struct sgl_share *share, struct sgl *list, uint32_t len_bytes,
+		     enum sgl_owner owner, bool *ret_share_used);
+void sgl_release_share(struct sgl_pool *pool, struct sgl_share *share, struct sgl *list, enum sgl_owner owner);
+
 static inline void sgl_hand(struct sgl *list, enum sgl_owner from, enum sgl_owner to)
 {
 	assert(list->owner == from);

@@ -126,7 +126,7 @@ static void respond(struct iscsi_task *task)
 		return;
 	}
 	if (scsi->data.owner != SGL_NOBODY) {
-		sgl_release(session->reactor->scsi.pool, &scsi->data, SGL_SCSI);
+		sgl_release_share(session->reactor->scsi.pool, &connection->share, &scsi->data, SGL_SCSI);
 		session->reactor->released = true;
 	}
 	pdu->bhs[0] = ISCSI_SCSI_RESPONSE;
@@ -287,11 +287,13 @@ static bool unsolicited_allowed(const struct iscsi_connection *connection, const
 	       immediate_bytes <= task->edtl;
 }
 
-/* False: no buffers now. */
-static bool allocate_data(struct iscsi_task *task)
+/* False: no buffers now, and *ret_reason is what to wait for. */
+static bool allocate_data(struct iscsi_task *task, enum iscsi_wait *ret_reason)
 {
+	struct iscsi_session *session = task->session;
 	struct scsi_task *scsi = &task->scsi;
 	uint32_t edtl = task->write ? task->edtl : 0, bytes = scsi->data_bytes;
+	bool share_used;
 
 	if (scsi->direction == SCSI_DATA_OUT) {
 		if (bytes > edtl)
@@ -300,12 +302,17 @@ static bool allocate_data(struct iscsi_task *task)
 	}
 	if (scsi->direction == SCSI_DATA_NONE)
 		bytes = 0;
-	return sgl_alloc(task->session->reactor->scsi.pool, &scsi->data, bytes, SGL_SCSI);
+	if (sgl_alloc_share(session->reactor->scsi.pool, &session->connection->share, &scsi->data, bytes, SGL_SCSI,
+			    &share_used))
+		return true;
+	*ret_reason = share_used ? ISCSI_WAIT_SHARE : ISCSI_WAIT_POOL;
+	return false;
 }
 
 static enum iscsi_receive begin(struct iscsi_connection *connection, struct iscsi_task *task, const uint8_t *bhs)
 {
 	struct scsi_task *scsi = &task->scsi;
+	enum iscsi_wait reason;
 
 	scsi->done = scsi_done;
 	if (!unsolicited_allowed(connection, task, bhs)) {
@@ -313,9 +320,9 @@ static enum iscsi_receive begin(struct iscsi_connection *connection, struct iscs
 		task->finished_early = true;
 	} else if (scsi_task_begin(scsi) == SCSI_FINISHED) {
 		task->finished_early = true;
-	} else if (!allocate_data(task)) {
+	} else if (!allocate_data(task, &reason)) {
 		iscsi_task_free(task);
-		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);
+		return iscsi_connection_wait(connection, reason);
 	}
 	task->lun = scsi_task_user(scsi);
 	iscsi_count_begin(task);
@@ -340,6 +347,9 @@ enum iscsi_receive iscsi_command_header(struct iscsi_connection *connection, con
 	if (session->task_count > 2U * iscsi_target_params(session->target)->queue_depth + ISCSI_IMMEDIATE_MAX ||
 	    session->next_view)
 		return iscsi_connection_wait(connection, ISCSI_WAIT_OWN);
+	/* as with buffers: at most as many tasks as are left for the others */
+	if (session->task_count > ISCSI_TASKS_PER_REACTOR - session->reactor->tasks_in_use)
+		return iscsi_connection_wait(connection, ISCSI_WAIT_SHARE);
 	task = iscsi_task_new(session, bhs);
 	if (!task)
 		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);

@@ -67,7 +67,7 @@ void iscsi_release_receive_list(struct iscsi_connection *connection)
 {
 	if (connection->receive_list.owner == SGL_NOBODY)
 		return;
-	sgl_release(connection->reactor->scsi.pool, &connection->receive_list, SGL_ISCSI);
+	sgl_release_share(connection->reactor->scsi.pool, &connection->share, &connection->receive_list, SGL_ISCSI);
 	connection->reactor->released = true;
 }
 
@@ -156,6 +156,7 @@ void iscsi_connection_free(struct iscsi_connection *connection)
 	iscsi_login_free(connection->login);
 	if (connection->held)
 		iscsi_held_free(connection->reactor, connection->held);
+	free(connection->login_data);
 	free(connection->text);
 	free(connection);
 }
@@ -167,7 +168,7 @@ enum iscsi_receive iscsi_connection_wait(struct iscsi_connection *connection, en
 		return ISCSI_RECEIVE_WAIT;
 	connection->waiting = true;
 	list_append(&connection->reactor->waiting, &connection->wait_link);
-	if (reason == ISCSI_WAIT_POOL)
+	if (reason != ISCSI_WAIT_OWN)
 		stats_add(connection->reactor->stats, STAT_buffer_waits, 1);
 	return ISCSI_RECEIVE_WAIT;
 }
@@ -220,7 +221,7 @@ static void reply_sent(struct iscsi_pdu *pdu)
 	bool was_full = connection->replies_queued-- == ISCSI_REPLIES_MAX;
 
 	if (reply->list.owner != SGL_NOBODY) {
-		sgl_release(connection->reactor->scsi.pool, &reply->list, SGL_DATAMOVER);
+		sgl_release_share(connection->reactor->scsi.pool, &connection->share, &reply->list, SGL_DATAMOVER);
 		connection->reactor->released = true;
 	}
 	free(reply);

@@ -103,7 +103,7 @@ struct iscsi_reactor {
 	unsigned index;
 	struct iscsi_task *tasks;      /* ISCSI_TASKS_PER_REACTOR of them, touched when first used */
 	struct list free_tasks;
-	unsigned tasks_touched;
+	unsigned tasks_touched, tasks_in_use;
 	uint64_t task_seq;             /* given to each task: "began before" for aborts */
 	struct list connections;       /* struct iscsi_connection.reactor_link */
 	_Atomic unsigned connection_count; /* written here, read by others to balance */
@@ -138,8 +138,9 @@ enum iscsi_phase {
 };
 
 enum iscsi_wait {
-	ISCSI_WAIT_POOL, /* for a task or buffers of the reactor: first come first served */
-	ISCSI_WAIT_OWN,  /* for something of its own: its peer reads, its tasks end */
+	ISCSI_WAIT_POOL,  /* for a task or buffers of the reactor: first come first served */
+	ISCSI_WAIT_SHARE, /* for more of them than is its share: in nobody's way */
+	ISCSI_WAIT_OWN,   /* for something of its own: its peer reads, its tasks end */
 };
 
 struct iscsi_connection {
@@ -174,7 +175,10 @@ struct iscsi_connection {
 	/* the PDU being received */
 	uint8_t bhs[ISCSI_BHS_BYTES + ISCSI_AHS_MAX_BYTES];
 	struct iscsi_task *receiving; /* its task, when it is data of one */
-	struct sgl receive_list;      /* data of PDUs that are not a task's (login, text, ping): owner SGL_ISCSI */
+	struct sgl receive_list;      /* data of PDUs that are not a task's (text, ping): owner SGL_ISCSI; in login phase its
+				       * one element is login_data, which is no buffer of the pool: its owner is SGL_NOBODY */
+	uint8_t *login_data;          /* ISCSI_LOGIN_DATA_MAX bytes once data has come, until full feature phase */
+	struct sgl_share share;       /* buffers of the pool in its tasks, replies and receive_list */
 	struct iscsi_held *held;      /* when it is to be kept for later */
 	struct sgl held_list;         /* its data */
 

@@ -28,9 +28,29 @@ static enum iscsi_receive snack_done(struct iscsi_connection *connection)
 	return ISCSI_RECEIVE_OK;
 }
 
+/* Who is not logged in yet gets no buffer of the pool: else those who never go on would leave none for anybody. */
+static enum iscsi_receive login_header(struct iscsi_connection *connection, const uint8_t *bhs)
+{
+	struct sgl *list = &connection->receive_list;
+
+	list->count = 1;
+	list->len_bytes = bhs_data_bytes(bhs);
+	if (list->len_bytes == 0)
+		return ISCSI_RECEIVE_OK;
+	if (!connection->login_data)
+		connection->login_data = malloc(ISCSI_LOGIN_DATA_MAX);
+	if (!connection->login_data) {
+		iscsi_connection_drop(connection, "out of memory");
+		return ISCSI_RECEIVE_CLOSED;
+	}
+	list->element[0] = (struct iovec){ connection->login_data, list->len_bytes };
+	connection->mover->sink = (struct iscsi_sink){ list, 0 };
+	return ISCSI_RECEIVE_OK;
+}
+
 static const struct iscsi_receive_row rows[64] = {
 	/*                         phases              ordered discov ahs    header                   done */
-	[ISCSI_LOGIN_REQUEST]  = { IN_LOGIN,             false, true,  false, iscsi_receive_into_list, iscsi_login_done },
+	[ISCSI_LOGIN_REQUEST]  = { IN_LOGIN,             false, true,  false, login_header,            iscsi_login_done },
 	[ISCSI_NOP_OUT]        = { IN_FULL | IN_LOGOUT,  true,  true,  false, iscsi_receive_into_list, iscsi_nop_done },
 	[ISCSI_SCSI_COMMAND]   = { IN_FULL,              true,  false, true,  iscsi_command_header,    iscsi_command_done },
 	[ISCSI_TASK_REQUEST]   = { IN_FULL,              true,  false, false, iscsi_receive_into_list, iscsi_task_management_done },
@@ -254,7 +274,7 @@ bool iscsi_data_to_come(const struct iscsi_connection *connection)
 
 bool iscsi_must_read_on(const struct iscsi_connection *connection)
 {
-	return connection->waiting && connection->wait_reason == ISCSI_WAIT_POOL && iscsi_data_to_come(connection);
+	return connection->waiting && connection->wait_reason != ISCSI_WAIT_OWN && iscsi_data_to_come(connection);
 }
 
 /* There is no task or buffer for a PDU, and the connection must be read on. */
@@ -342,10 +362,13 @@ enum iscsi_receive iscsi_receive_done(struct iscsi_connection *connection)
 
 enum iscsi_receive iscsi_receive_into_list(struct iscsi_connection *connection, const uint8_t *bhs)
 {
+	bool share_used;
+
 	if (bhs_data_bytes(bhs) == 0)
 		return ISCSI_RECEIVE_OK;
-	if (!sgl_alloc(connection->reactor->scsi.pool, &connection->receive_list, bhs_data_bytes(bhs), SGL_ISCSI))
-		return iscsi_connection_wait(connection, ISCSI_WAIT_POOL);
+	if (!sgl_alloc_share(connection->reactor->scsi.pool, &connection->share, &connection->receive_list,
+			     bhs_data_bytes(bhs), SGL_ISCSI, &share_used))
+		return iscsi_connection_wait(connection, share_used ? ISCSI_WAIT_SHARE : ISCSI_WAIT_POOL);
 	connection->mover->sink = (struct iscsi_sink){ &connection->receive_list, 0 };
 	return ISCSI_RECEIVE_OK;
 }

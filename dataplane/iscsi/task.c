@@ -75,6 +75,7 @@ struct iscsi_task *iscsi_task_new(struct iscsi_session *session, const uint8_t *
 	list_append(&session->tasks, &task->link);
 	list_append(bucket(session, task->itt), &task->itt_link);
 	session->task_count++;
+	session->reactor->tasks_in_use++;
 	session->immediate_count += task->immediate;
 	return task;
 }
@@ -97,10 +98,11 @@ void iscsi_task_free(struct iscsi_task *task)
 
 	scsi_task_end(&task->scsi);
 	if (task->scsi.data.owner != SGL_NOBODY)
-		sgl_release(reactor->scsi.pool, &task->scsi.data, task->scsi.data.owner);
+		sgl_release_share(reactor->scsi.pool, &session->connection->share, &task->scsi.data, task->scsi.data.owner);
 	list_remove(&task->link);
 	list_remove(&task->itt_link);
 	session->task_count--;
+	reactor->tasks_in_use--;
 	session->immediate_count -= task->immediate;
 	task->state = ISCSI_TASK_FREE;
 	task->generation++;

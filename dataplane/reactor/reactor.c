@@ -17,10 +17,11 @@
 #include "dataplane/reactor/internal.h"
 #include "log.h"
 
-#define EVENTS_PER_TURN  64
-#define ACCEPTS_PER_TURN 32
-#define TICK_MS          1000
-#define LARGE_SHARE      4 /* of the buffer memory, one part in so many is for the small class */
+#define EVENTS_PER_TURN    64
+#define ACCEPTS_PER_TURN   32
+#define TICK_MS            1000
+#define LARGE_SHARE        4 /* of the buffer memory, one part in so many is for the small class */
+#define BUFFERS_OF_LONGEST 3 /* at least so many times the longest command, which must fit beside others (sgl_alloc_share) */
 
 struct listener {
 	struct list link;
@@ -430,8 +431,8 @@ static int watch_own(struct reactor *reactor)
 
 static struct sgl_pool *new_pool(uint32_t buffer_bytes)
 {
-	if (buffer_bytes < 2 * SCSI_DATA_MAX)
-		buffer_bytes = 2 * SCSI_DATA_MAX; /* the longest command must fit, and another beside it */
+	if (buffer_bytes < BUFFERS_OF_LONGEST * SCSI_DATA_MAX)
+		buffer_bytes = BUFFERS_OF_LONGEST * SCSI_DATA_MAX;
 	return sgl_pool_new(buffer_bytes / LARGE_SHARE / SGL_SMALL_BYTES,
 			    (buffer_bytes - buffer_bytes / LARGE_SHARE) / SGL_LARGE_BYTES);
 }

@@ -81,6 +81,65 @@ static void an_empty_pool_says_so_and_gives_again_what_comes_back(void **state)
 	sgl_pool_free(pool);
 }
 
+/* How many lists of this length a new user of the pool gets before it is refused. */
+static unsigned grab(struct sgl_pool *pool, struct sgl_share *share, struct sgl *lists, uint32_t len_bytes)
+{
+	bool share_used = false;
+	unsigned count = 0;
+
+	while (sgl_alloc_share(pool, share, &lists[count], len_bytes, SGL_SCSI, &share_used))
+		count++;
+	assert_int_equal(share_used, count > 0);
+	return count;
+}
+
+static void greedy_users_leave_something_for_the_next(void **state)
+{
+	enum { USERS = 20, COUNT = 64 };
+	struct sgl_pool *pool = sgl_pool_new(COUNT, COUNT);
+	struct sgl_share share[USERS] = { 0 };
+	struct sgl *lists = calloc(USERS * COUNT, sizeof *lists);
+	unsigned got[USERS];
+
+	(void)state;
+	for (unsigned i = 0; i < USERS; i++) {
+		got[i] = grab(pool, &share[i], &lists[i * COUNT], SGL_LARGE_BYTES);
+		assert_int_equal(share[i].large, got[i]);
+	}
+	assert_int_equal(got[0], COUNT / 2);
+	assert_int_equal(got[1], COUNT / 4);
+	assert_int_equal(got[4], COUNT / 32);
+	assert_int_equal(share[0].small, 0);
+	assert_true(grab(pool, &share[USERS - 1], &lists[(USERS - 1) * COUNT], 1) > 1); /* they left the small ones alone */
+	for (unsigned i = 0; i < USERS; i++) {
+		for (unsigned j = 0; j < COUNT; j++)
+			if (lists[i * COUNT + j].owner != SGL_NOBODY)
+				sgl_release_share(pool, &share[i], &lists[i * COUNT + j], SGL_SCSI);
+		assert_int_equal(share[i].small + share[i].large, 0);
+	}
+	assert_int_equal(sgl_pool_in_use(pool), 0);
+	free(lists);
+	sgl_pool_free(pool);
+}
+
+static void what_is_more_than_a_share_is_given_when_all_is_free(void **state)
+{
+	struct sgl_pool *pool = sgl_pool_new(1, 4);
+	struct sgl_share one = { 0 }, other = { 0 };
+	struct sgl small, whole, empty;
+	bool share_used;
+
+	(void)state;
+	assert_true(sgl_alloc_share(pool, &one, &whole, 4 * SGL_LARGE_BYTES, SGL_SCSI, &share_used));
+	assert_true(sgl_alloc_share(pool, &other, &small, 1, SGL_SCSI, &share_used));
+	assert_false(sgl_alloc_share(pool, &other, &empty, 1, SGL_SCSI, &share_used));
+	assert_true(share_used);
+	assert_true(sgl_alloc_share(pool, &other, &empty, 0, SGL_SCSI, &share_used)); /* nothing is always there */
+	sgl_release_share(pool, &other, &small, SGL_SCSI);
+	sgl_release_share(pool, &one, &whole, SGL_SCSI);
+	sgl_pool_free(pool);
+}
+
 static void slices_and_copies_see_every_byte_once(void **state)
 {
 	enum { LEN = 3 * SGL_LARGE_BYTES + 100 };
@@ -388,6 +447,8 @@ int main(void)
 		cmocka_unit_test(a_list_is_cut_into_aligned_elements),
 		cmocka_unit_test(a_list_beyond_the_limit_is_refused),
 		cmocka_unit_test(an_empty_pool_says_so_and_gives_again_what_comes_back),
+		cmocka_unit_test(greedy_users_leave_something_for_the_next),
+		cmocka_unit_test(what_is_more_than_a_share_is_given_when_all_is_free),
 		cmocka_unit_test(slices_and_copies_see_every_byte_once),
 		cmocka_unit_test(every_latency_lies_in_its_bucket),
 		cmocka_unit_test(a_slot_is_seen_by_readers_and_reused_when_released),

@@ -347,6 +347,28 @@ static void a_waiting_connection_that_does_not_read_does_not_stop_others(void **
 	house_free(house);
 }
 
+/* A session that reads no answer takes half of the buffers, not all: the reads of others go on. */
+static void sessions_that_read_nothing_leave_buffers_for_others(void **state)
+{
+	struct house *house = house_new(&(struct house_options){ .small = 1, .large = 8 });
+	struct wire *deaf = wire_login(house, ""), *wire = wire_login(house, "");
+
+	(void)state;
+	deaf->keep = true;
+	for (unsigned i = 0; i < 20; i++)
+		wire_read10(deaf, 0, BLOCKS / 2);
+	assert_true(deaf->paused);
+	assert_true(deaf->connection->share.large <= 4);
+	for (unsigned i = 0; i < 20; i++) {
+		wire_read10(wire, 0, BLOCKS / 2);
+		wire_expect(wire, ISCSI_DATA_IN);
+	}
+	deaf->keep = false;
+	for (unsigned i = 0; i < 20; i++)
+		wire_expect(deaf, ISCSI_DATA_IN);
+	house_free(house);
+}
+
 /* What is rejected is a reply too: a peer that reads none of them is not read for ever. */
 static void rejects_to_a_peer_that_does_not_read_are_bounded(void **state)
 {
@@ -445,6 +467,7 @@ int main(void)
 		cmocka_unit_test(a_command_that_fails_takes_its_unsolicited_data_first),
 		cmocka_unit_test(the_lun_of_a_data_out_is_not_looked_at),
 		cmocka_unit_test(a_read_waits_for_buffers),
+		cmocka_unit_test(sessions_that_read_nothing_leave_buffers_for_others),
 		cmocka_unit_test(a_waiting_connection_that_does_not_read_does_not_stop_others),
 		cmocka_unit_test(rejects_to_a_peer_that_does_not_read_are_bounded),
 		cmocka_unit_test(writes_beyond_the_pool_do_not_wait_for_themselves),
