@@ -350,6 +350,10 @@ void iscsi_connection_tick(struct iscsi_connection *connection)
 	}
 	if (!session)
 		return;
+	if (session->discovery && now - connection->last_receive_ns > ISCSI_DISCOVERY_IDLE_S * NS_PER_S) {
+		iscsi_connection_drop(connection, "the discovery session asks for nothing");
+		return;
+	}
 	if (session->logout_requested && now > session->logout_deadline_ns) {
 		iscsi_connection_drop(connection, "the initiator did not log out when asked");
 		return;

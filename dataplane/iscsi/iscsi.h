@@ -27,6 +27,7 @@
 #define ISCSI_GAP_S             15     /* a missing CmdSN ends the session after so long */
 #define ISCSI_HELD_MAX          32     /* PDUs kept ahead of a missing CmdSN */
 #define ISCSI_HELD_BYTES_MAX    (64U << 20) /* their data in one reactor; more: the connection is not read */
+#define ISCSI_DISCOVERY_IDLE_S  60     /* a discovery session that asks for nothing so long ends: nobody pings it */
 #define ISCSI_FINISH_S          2      /* time to read our last PDU before we close */
 
 struct iscsi_session;

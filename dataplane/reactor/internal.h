@@ -81,7 +81,8 @@ void worker_command(struct worker *worker, const struct msg_COMMAND *command);
 
 /* limits.c: connections of this worker, all and per address; any thread. */
 void worker_set_limits(uint32_t max_connections, uint32_t max_connections_per_address);
-bool worker_admit_connection(struct worker *worker, const struct iscsi_peer *peer);
+/* fd: its descriptor, which tells how many are left. False: a limit is met; the caller closes. */
+bool worker_admit_connection(struct worker *worker, const struct iscsi_peer *peer, int fd);
 void worker_connection_closed(const struct iscsi_peer *peer);
 unsigned worker_connections(void);
 

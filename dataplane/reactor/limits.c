@@ -1,16 +1,21 @@
 /*
  * How many connections a worker holds, all together and from one address. Loopback addresses have no limit of their own.
  * The table is of this process: connections of every reactor count. Any thread; one lock, taken once a connection.
+ *
+ * A descriptor is the lowest number that is free. One that leaves fewer than FILES_RESERVED above it is not for a
+ * connection: LUNs must be opened and messages received whatever strangers do.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "dataplane/reactor/internal.h"
 #include "hash.h"
 #include "log.h"
 
-#define BUCKETS 1024
+#define BUCKETS        1024
+#define FILES_RESERVED 1024 /* or half of them all, where that is less */
 
 struct address_count {
 	struct list link;
@@ -22,6 +27,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static struct list buckets[BUCKETS];
 static bool ready;
 static uint32_t total, max_total = 16384, max_per_address = 1024;
+static rlim_t files_for_connections = RLIM_INFINITY;
 
 static void make_ready(void)
 {
@@ -32,7 +38,13 @@ static void make_ready(void)
 
 void worker_set_limits(uint32_t max_connections, uint32_t max_connections_per_address)
 {
+	struct rlimit files;
+	bool known = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
+
 	pthread_mutex_lock(&lock);
+	if (known)
+		files_for_connections =
+			files.rlim_cur - (files.rlim_cur / 2 < FILES_RESERVED ? files.rlim_cur / 2 : FILES_RESERVED);
 	max_total = max_connections;
 	max_per_address = max_connections_per_address;
 	pthread_mutex_unlock(&lock);
@@ -71,10 +83,12 @@ static struct address_count *find(const struct in6_addr *address)
 }
 
 /* Lock held. NULL: allowed and counted; otherwise which limit was met. */
-static const char *count_in(const struct in6_addr *address)
+static const char *count_in(const struct in6_addr *address, int fd)
 {
 	struct address_count *entry = find(address);
 
+	if ((rlim_t)fd >= files_for_connections)
+		return "open files";
 	if (total >= max_total)
 		return "max_connections";
 	if (!entry) {
@@ -91,14 +105,14 @@ static const char *count_in(const struct in6_addr *address)
 	return NULL;
 }
 
-bool worker_admit_connection(struct worker *worker, const struct iscsi_peer *peer)
+bool worker_admit_connection(struct worker *worker, const struct iscsi_peer *peer, int fd)
 {
 	struct in6_addr address = address_of(peer);
 	const char *limit;
 
 	pthread_mutex_lock(&lock);
 	make_ready();
-	limit = count_in(&address);
+	limit = count_in(&address, fd);
 	pthread_mutex_unlock(&lock);
 	if (limit)
 		log_limited(LOG_WARNING, "connection refused, limit %s is met on worker %u", limit, worker->options->index);

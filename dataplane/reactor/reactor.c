@@ -184,7 +184,7 @@ static void adopt(struct reactor *reactor, const struct iscsi_portal *portal, in
 
 	if (getpeername(fd, (struct sockaddr *)&peer.peer, &peer_len) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&peer.local, &local_len) < 0 ||
-	    !worker_admit_connection(reactor->worker, &peer)) {
+	    !worker_admit_connection(reactor->worker, &peer, fd)) {
 		close(fd);
 		return;
 	}

@@ -763,7 +763,8 @@ static inline void wire_settle(struct wire *wire)
 		}
 }
 
-#define NORMAL_NAMES "InitiatorName=" INITIATOR "\nSessionType=Normal\nTargetName=" TARGET
+#define NORMAL_NAMES    "InitiatorName=" INITIATOR "\nSessionType=Normal\nTargetName=" TARGET
+#define DISCOVERY_NAMES "InitiatorName=" INITIATOR "\nSessionType=Discovery"
 
 static inline struct wire *wire_login(struct house *house, const char *keys)
 {

@@ -92,6 +92,23 @@ static void a_connection_that_waits_for_buffers_is_not_dropped_for_silence(void 
 	house_free(house);
 }
 
+/* Nobody pings a discovery session: one whose host is gone would stay for ever. */
+static void a_discovery_session_that_asks_for_nothing_ends(void **state)
+{
+	struct house *house = house_new(NULL);
+	struct wire *idle = wire_login_as(house, 0, 1, DISCOVERY_NAMES, "");
+	struct wire *busy = wire_login_as(house, 0, 2, DISCOVERY_NAMES, "");
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		house_wait_s(house, ISCSI_DISCOVERY_IDLE_S - 10);
+		wire_ping(busy, 0x900, ISCSI_NO_TAG, true, 0);
+		wire_expect(busy, ISCSI_NOP_IN);
+	}
+	assert_true(idle->freed && !busy->terminated);
+	house_free(house);
+}
+
 /* --- text --- */
 
 static void wire_text(struct wire *wire, uint8_t flags, uint32_t ttt, const char *text, uint32_t len)
@@ -338,6 +355,7 @@ int main(void)
 		cmocka_unit_test(a_ping_is_echoed_as_far_as_the_initiator_takes_it),
 		cmocka_unit_test(a_silent_initiator_is_pinged_and_dropped_when_it_does_not_answer),
 		cmocka_unit_test(a_connection_that_waits_for_buffers_is_not_dropped_for_silence),
+		cmocka_unit_test(a_discovery_session_that_asks_for_nothing_ends),
 		cmocka_unit_test(a_long_list_of_targets_comes_in_pieces),
 		cmocka_unit_test(the_answer_to_an_unfinished_text_is_cut_too),
 		cmocka_unit_test(a_request_in_pieces_is_put_together),
