@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "api/request.h"
@@ -21,7 +22,8 @@
 #include "clock.h"
 #include "log.h"
 
-#define SWEEP_MS 1000
+#define SWEEP_MS            1000
+#define HTTP_SINGLE_HEADERS 4
 
 struct listener {
 	struct http *http;
@@ -212,6 +214,29 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connectio
 	return x;
 }
 
+/* Headers of which there is one, or two readers of the request might each believe another (RFC 9112 6.3, 3.2). */
+static enum MHD_Result count_single(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	static const char *const single[HTTP_SINGLE_HEADERS] = { "Content-Length", "Transfer-Encoding", "Host", "Authorization" };
+	unsigned *count = arg;
+
+	(void)kind, (void)value;
+	for (unsigned i = 0; i < HTTP_SINGLE_HEADERS; i++)
+		count[i] += strcasecmp(name, single[i]) == 0;
+	return MHD_YES;
+}
+
+static bool has_repeated_header(struct MHD_Connection *connection)
+{
+	unsigned count[HTTP_SINGLE_HEADERS] = { 0 };
+
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_single, count);
+	for (unsigned i = 0; i < HTTP_SINGLE_HEADERS; i++)
+		if (count[i] > 1)
+			return true;
+	return false;
+}
+
 static bool begin(struct exchange *x, const char *method)
 {
 	struct request_headers headers = {
@@ -220,6 +245,7 @@ static bool begin(struct exchange *x, const char *method)
 #undef HEADER
 	};
 
+	headers.repeated = has_repeated_header(x->connection);
 	return request_begin(x->rq, method, x->target, &headers);
 }
 

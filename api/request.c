@@ -346,6 +346,10 @@ bool request_begin(struct request *rq, const char *method, const char *target, c
 		answer_error(rq, 400, "invalid-length", "Send Content-Length or Transfer-Encoding, not both.");
 		return false;
 	}
+	if (headers->repeated) {
+		answer_error(rq, 400, "repeated-header", "Send Content-Length, Transfer-Encoding, Host and Authorization once.");
+		return false;
+	}
 	if (!find_route(rq, m, headers) || !check_queries(rq) || !check_body(rq, headers))
 		return false;
 	/* a page elsewhere must not log its visitor in either; what is no browser says nothing of where it comes from */

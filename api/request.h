@@ -49,6 +49,7 @@ struct request_headers {
 #define HEADER(member, name) const char *member; /* NULL: absent; borrowed until request_begin returns */
 	REQUEST_HEADERS
 #undef HEADER
+	bool repeated; /* one of which there must be one came twice */
 };
 
 struct answer {

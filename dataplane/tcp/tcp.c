@@ -117,6 +117,17 @@ static void finish(struct datamover *mover)
 		list_append(&tcp->reactor->dirty, &tcp->dirty_link);
 }
 
+/* What the peer does not take would stay in the kernel for many minutes after the end: a RST lets go of it. */
+static void close_socket(struct tcp_connection *tcp)
+{
+	const struct linger discard = { .l_onoff = 1, .l_linger = 0 };
+
+	epoll_ctl(tcp->reactor->epoll_fd, EPOLL_CTL_DEL, tcp->fd, NULL);
+	if (tcp->blocked)
+		setsockopt(tcp->fd, SOL_SOCKET, SO_LINGER, &discard, sizeof discard);
+	close(tcp->fd);
+}
+
 static void terminate(struct datamover *mover)
 {
 	struct tcp_connection *tcp = tcp_of(mover);
@@ -125,10 +136,8 @@ static void terminate(struct datamover *mover)
 		return;
 	tcp->closed = true;
 	list_remove(&tcp->dirty_link);
-	if (tcp->fd >= 0) {
-		epoll_ctl(tcp->reactor->epoll_fd, EPOLL_CTL_DEL, tcp->fd, NULL);
-		close(tcp->fd);
-	}
+	if (tcp->fd >= 0)
+		close_socket(tcp);
 	tcp_drop_queue(tcp);
 }
 
