@@ -124,7 +124,8 @@ static void reservations_known(struct worker_call *call)
 	json_t *value = first_value(call), *body;
 
 	body = json_is_object(value) ? json_copy(value) :
-				       json_pack("{s:i, s:n, s:[]}", "generation", 0, "reservation", "registrations");
+				       json_pack("{s:i, s:n, s:b, s:n, s:[]}", "generation", 0, "type", "aptpl", 0,
+						 "reserved_by", "registrations");
 	json_object_set_new(body, "served", json_boolean(json_is_object(value)));
 	json_object_set(body, "unreachable", call->unreachable);
 	answer_json(rq, 200, body, NULL);

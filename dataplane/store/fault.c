@@ -3,7 +3,8 @@
  * use it; README.md has the syntax.
  *
  * An I/O that a rule fails does not reach the inner store. One that is delayed or held does: the inner store has done
- * it, its completion comes late (a lost acknowledgement). Rules are matched in their order, the first that matches and
+ * it, its completion comes late (a lost acknowledgement). One that stalls reaches the inner store late: what a path that
+ * hangs does to a write that its initiator has given up long ago. Rules are matched in their order, the first that matches and
  * is due decides; each counts its own matches.
  *
  * Threads: rules and lists under one mutex; a thread of its own posts delayed completions to their reactors' mailboxes.
@@ -58,7 +59,7 @@ struct rule {
 	uint64_t nth, count, seen; /* decides on matches nth .. nth + count - 1; count 0: from nth on */
 	int error;                 /* positive; 0: none */
 	uint32_t delay_ms;
-	bool hold;
+	bool hold, stall;
 };
 
 struct fault_store {
@@ -69,7 +70,7 @@ struct fault_store {
 	json_t *rules_json;
 	struct rule *rule;
 	size_t rule_count;
-	struct list delayed, held; /* store_io.link */
+	struct list delayed, held; /* store_io.link; stalled ones are in delayed */
 	void (*trace)(const struct store_io *io, void *arg);
 	void *trace_arg;
 	bool stopping;
@@ -88,7 +89,7 @@ struct wrap {
 	struct store_ctx *ctx;
 	uint64_t due_ns;
 	int result;
-	uint32_t delay_ms : 31, hold : 1;
+	uint32_t delay_ms : 30, hold : 1, stalled : 1; /* stalled: the inner store has not seen it yet */
 };
 
 static_assert(sizeof(struct wrap) <= (STORE_IO_DRIVER_WORDS - STORE_DRIVER_WRAP) * sizeof(uint64_t),
@@ -168,6 +169,7 @@ static int parse_rule(const json_t *json, struct rule *rule, struct err *err)
 	rule->delay_ms = (uint32_t)delay_ms;
 	rule->object = json_string_value(json_object_get(json, "object"));
 	rule->hold = json_is_true(json_object_get(json, "hold"));
+	rule->stall = json_is_true(json_object_get(json, "stall"));
 	return 0;
 }
 
@@ -240,11 +242,29 @@ static int judge_call(struct store *base, enum fault_op op, const char *object, 
 
 /* ---- I/O ---- */
 
+static void inner_done(struct store_io *io, int result);
+
+static void pass_on(struct store_io *io)
+{
+	struct store_object *inner = inner_of(io->object);
+
+	io->object = inner;
+	io->done = inner_done;
+	inner->ops->submit[io->op](wrap_of(io)->ctx, io);
+}
+
 static void deliver(struct mail *mail)
 {
 	struct store_io *io = container_of(mail, struct store_io, job.mail);
+	struct wrap *wrap = wrap_of(io);
 
-	store_complete(wrap_of(io)->ctx, io, wrap_of(io)->result);
+	if (!wrap->stalled) {
+		store_complete(wrap->ctx, io, wrap->result);
+		return;
+	}
+	wrap->stalled = false;
+	wrap->delay_ms = 0;
+	pass_on(io);
 }
 
 static void post(struct store_io *io)
@@ -262,7 +282,7 @@ static void withhold(struct store_io *io, int result)
 	wrap->result = result;
 	wrap->due_ns = clock_now_ns() + wrap->delay_ms * NS_PER_MS;
 	pthread_mutex_lock(&store->lock);
-	list_append(wrap->hold ? &store->held : &store->delayed, &io->link);
+	list_append(wrap->hold && !wrap->stalled ? &store->held : &store->delayed, &io->link);
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->lock);
 }
@@ -293,8 +313,8 @@ static void fault_submit(struct store_ctx *ctx, struct store_io *io)
 	verdict = judge(store, io->op, io->object->id, io->offset_bytes,
 			io->op == STORE_FLUSH ? UINT64_MAX - io->offset_bytes : io->len_bytes);
 	*wrap = (struct wrap){.object = io->object, .done = io->done, .ctx = ctx, .delay_ms = verdict.delay_ms,
-			      .hold = verdict.hold};
-	if (verdict.error && (wrap->delay_ms || wrap->hold)) {
+			      .hold = verdict.hold, .stalled = verdict.stall && !verdict.error && verdict.delay_ms};
+	if (wrap->stalled || (verdict.error && (wrap->delay_ms || wrap->hold))) {
 		withhold(io, -verdict.error);
 		return;
 	}
@@ -302,9 +322,7 @@ static void fault_submit(struct store_ctx *ctx, struct store_io *io)
 		store_complete_inline(ctx, io, verdict.error ? -verdict.error : -EOPNOTSUPP);
 		return;
 	}
-	io->object = inner;
-	io->done = inner_done;
-	inner->ops->submit[io->op](ctx, io);
+	pass_on(io);
 }
 
 /* Posts what is due; when the next one is due in *ret_next_ns, UINT64_MAX: none. Mutex held. */

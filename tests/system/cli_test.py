@@ -1,21 +1,10 @@
 """The command `lunette`, as an administrator uses it."""
 import json
-import os
-import subprocess
 
+from harness.command import lunette
 from harness.daemon import TARGET
 from harness.initiator import iscsi_ls
 from harness.registry import test
-
-
-def lunette(env, daemon, *words, check=True):
-    """Runs the command with its server and state in the environment."""
-    variables = {**os.environ, "LUNETTE_SERVER": f"http://127.0.0.1:{daemon.http_port}", "LUNETTE_STATE": str(daemon.state)}
-    done = subprocess.run([str(env.programs.cli), *map(str, words)], capture_output=True, text=True, env=variables,
-                          stdin=subprocess.DEVNULL, timeout=30 * env.slow, check=False)
-    if check and done.returncode != 0:
-        raise AssertionError(f"lunette {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}")
-    return done
 
 
 @test(quick=True)

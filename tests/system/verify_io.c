@@ -10,6 +10,10 @@
  * Extents in flight never overlap, so what a block may hold is known exactly. All sessions of a run have one ISID: a new
  * login reinstates the session, after which no write of the old one may still land.
  *
+ * With --history FILE --writer N several of these work on the same blocks at once, each with a number of its own in what it
+ * writes. Then only torn and foreign blocks are seen here; what was asked and answered, and when, goes to FILE, and
+ * tests/system/history.py judges the files of all of them together.
+ *
  * usage: verify_io [options] iscsi://...     prints "started" when I/O runs and "reconnected N" each time it is back;
  * ends after --operations or on SIGTERM with a full read and one line of JSON. Exit status: 0 nothing wrong; 1 a wrong byte, or the target did not come back.
  */
@@ -35,6 +39,9 @@
 #define FLUSH_ONE_IN   200
 #define RETRY_PAUSE_MS 5
 #define MAGIC          UINT64_C(0x4c756e6574746531)
+#define WRITER_SHIFT   40   /* of the writer's number in a sequence number */
+#define NEVER          UINT64_MAX
+#define PENDING_MAX    (SLOTS_MAX * 2)
 
 /* What a block may hold: `known`, or one of the `maybe` writes whose answer never came. 0 is the block never written. */
 struct block {
@@ -50,21 +57,30 @@ struct slot {
 	enum slot_kind kind;
 	uint32_t first, count; /* blocks */
 	uint64_t sequence;     /* of the write */
+	uint64_t began_ns;
 	uint8_t *bytes;
+};
+
+/* A write that was not answered: it may happen until the session that replaces the lost one is there. */
+struct pending {
+	uint64_t began_ns, sequence;
+	uint32_t first, count;
 };
 
 static struct {
 	const char *url;
 	unsigned    queue_depth, extent, read_percent;
-	uint64_t    operations, seed, reconnect_timeout_ms;
-} options = { NULL, 8, 8, 40, 0, 0, 5000 };
+	uint64_t    operations, seed, reconnect_timeout_ms, writer, command_timeout_s;
+	FILE       *history;
+} options = { NULL, 8, 8, 40, 0, 0, 5000, 0, 0, NULL };
 
 static struct iscsi_context *iscsi;
 static struct iscsi_url *url;
 static uint32_t block_bytes, region;
 static struct block blocks[REGION_MAX];
 static struct slot slots[SLOTS_MAX];
-static unsigned in_flight;
+static struct pending pending[PENDING_MAX];
+static unsigned pending_count, in_flight;
 static bool lost;            /* the connection is gone; every command has been answered by libiscsi */
 static uint64_t sequence, dice;
 static volatile sig_atomic_t stop;
@@ -140,8 +156,64 @@ static void check_block(const uint8_t *bytes, uint32_t block)
 	report.wrong++;
 }
 
+/* ------------------------------------------------ the history (history.py has its format) */
+
+static void tell_write(uint64_t began_ns, uint64_t ended_ns, bool acknowledged, uint32_t first, uint32_t count,
+		       uint64_t seq)
+{
+	fprintf(options.history, "%c %llu %llu %u %u %llu\n", acknowledged ? 'W' : 'M', (unsigned long long)began_ns,
+		(unsigned long long)ended_ns, first, count, (unsigned long long)seq);
+}
+
+static void tell_read(const struct slot *slot, uint64_t ended_ns)
+{
+	fprintf(options.history, "R %llu %llu %u", (unsigned long long)slot->began_ns, (unsigned long long)ended_ns,
+		slot->first);
+	for (uint32_t i = 0; i < slot->count; i++) {
+		const uint8_t *bytes = slot->bytes + (size_t)i * block_bytes;
+		uint8_t expected[4096];
+		uint64_t magic, seq;
+
+		memcpy(&magic, bytes, 8);
+		memcpy(&seq, bytes + 16, 8);
+		if (magic != MAGIC)
+			seq = 0;
+		fill_block(expected, slot->first + i, seq);
+		if (memcmp(bytes, expected, block_bytes)) {
+			fprintf(stderr, "block %u is torn or foreign\n", slot->first + i);
+			report.wrong++;
+		}
+		fprintf(options.history, " %llu", (unsigned long long)seq);
+	}
+	fputc('\n', options.history);
+}
+
+/* No answer will come: what ends the uncertainty is the next login. Answered with an error: it has ended. */
+static void tell_unanswered(const struct slot *slot)
+{
+	if (pending_count == PENDING_MAX) {
+		fprintf(stderr, "too many writes without answer\n");
+		exit(2);
+	}
+	pending[pending_count++] = (struct pending){ slot->began_ns, slot->sequence, slot->first, slot->count };
+}
+
+static void settle_pending(uint64_t ended_ns)
+{
+	for (unsigned i = 0; i < pending_count; i++)
+		tell_write(pending[i].began_ns, ended_ns, false, pending[i].first, pending[i].count, pending[i].sequence);
+	pending_count = 0;
+}
+
 static void finish_write(const struct slot *slot, bool acknowledged)
 {
+	if (options.history) {
+		if (acknowledged)
+			tell_write(slot->began_ns, now_ns(), true, slot->first, slot->count, slot->sequence);
+		else
+			tell_unanswered(slot);
+		return;
+	}
 	for (uint32_t i = slot->first; i < slot->first + slot->count; i++) {
 		struct block *b = &blocks[i];
 
@@ -186,7 +258,9 @@ static void command_done(struct iscsi_context *context, int status, void *comman
 	in_flight--;
 	if (status == SCSI_STATUS_GOOD) {
 		count_completion();
-		for (uint32_t i = 0; kind == SLOT_READ && i < slot->count; i++)
+		if (kind == SLOT_READ && options.history)
+			tell_read(slot, now_ns());
+		for (uint32_t i = 0; kind == SLOT_READ && i < slot->count && !options.history; i++)
 			check_block(slot->bytes + (size_t)i * block_bytes, slot->first + i);
 		if (kind == SLOT_WRITE)
 			finish_write(slot, true);
@@ -197,9 +271,13 @@ static void command_done(struct iscsi_context *context, int status, void *comman
 		report.busy++;
 		again = true;
 	} else {
-		if (kind == SLOT_WRITE)
+		bool answered = status == SCSI_STATUS_CHECK_CONDITION;
+
+		if (kind == SLOT_WRITE && options.history && answered)
+			tell_write(slot->began_ns, now_ns(), false, slot->first, slot->count, slot->sequence);
+		else if (kind == SLOT_WRITE)
 			finish_write(slot, false);
-		if (status == SCSI_STATUS_CANCELLED || status == SCSI_STATUS_ERROR)
+		if (status == SCSI_STATUS_CANCELLED || status == SCSI_STATUS_ERROR || status == SCSI_STATUS_TIMEOUT)
 			lost = true;
 		else if (report.errors++ < 10)
 			fprintf(stderr, "status 0x%x at block %u: %s\n", (unsigned)status, slot->first,
@@ -232,6 +310,7 @@ static void submit(struct slot *slot)
 	uint32_t len_bytes = slot->count * block_bytes;
 	struct scsi_task *task;
 
+	slot->began_ns = now_ns();
 	if (slot->kind == SLOT_READ)
 		task = submit_read(slot, len_bytes);
 	else if (slot->kind == SLOT_FLUSH)
@@ -271,7 +350,7 @@ static void start_operation(struct slot *slot)
 		return;
 	slot->kind = next_random(&dice) % 100 < options.read_percent ? SLOT_READ : SLOT_WRITE;
 	if (slot->kind == SLOT_WRITE) {
-		slot->sequence = ++sequence;
+		slot->sequence = options.writer << WRITER_SHIFT | ++sequence;
 		for (uint32_t i = 0; i < slot->count; i++)
 			fill_block(slot->bytes + (size_t)i * block_bytes, slot->first + i, slot->sequence);
 	}
@@ -301,7 +380,11 @@ static void disconnect(void)
 
 static bool try_connect(void)
 {
-	iscsi = iscsi_create_context("iqn.2026-11.io.lunette.test:verify-io");
+	char name[64];
+
+	snprintf(name, sizeof name, "iqn.2026-11.io.lunette.test:verify-io%s%.0llu", options.writer ? "-" : "",
+		 (unsigned long long)options.writer);
+	iscsi = iscsi_create_context(name);
 	if (!iscsi)
 		return false;
 	iscsi_set_isid_random(iscsi, (uint32_t)(getpid() & 0xffffff), 1);
@@ -318,7 +401,8 @@ static bool try_connect(void)
 	iscsi_set_noautoreconnect(iscsi, 1);
 	iscsi_set_timeout(iscsi, 3);
 	if (iscsi_full_connect_sync(iscsi, url->portal, url->lun) == 0) {
-		iscsi_set_timeout(iscsi, 0);
+		iscsi_set_timeout(iscsi, (int)options.command_timeout_s);
+		settle_pending(now_ns());
 		return true;
 	}
 	return false;
@@ -460,7 +544,8 @@ static void parse(int argc, char **argv)
 	static const struct option known[] = {
 		{ "queue-depth", 1, NULL, 'q' }, { "extent-blocks", 1, NULL, 'e' }, { "region-blocks", 1, NULL, 'r' },
 		{ "operations", 1, NULL, 'o' },  { "seed", 1, NULL, 's' },          { "read-percent", 1, NULL, 'p' },
-		{ "reconnect-timeout-ms", 1, NULL, 't' }, { NULL, 0, NULL, 0 },
+		{ "reconnect-timeout-ms", 1, NULL, 't' }, { "history", 1, NULL, 'h' }, { "writer", 1, NULL, 'w' },
+		{ "command-timeout-s", 1, NULL, 'c' },    { NULL, 0, NULL, 0 },
 	};
 	int option;
 
@@ -473,17 +558,21 @@ static void parse(int argc, char **argv)
 		case 's': options.seed = number_of(optarg); break;
 		case 'p': options.read_percent = (unsigned)number_of(optarg); break;
 		case 't': options.reconnect_timeout_ms = number_of(optarg); break;
+		case 'w': options.writer = number_of(optarg); break;
+		case 'c': options.command_timeout_s = number_of(optarg); break;
+		case 'h': options.history = fopen(optarg, "w"); break;
 		default: exit(2);
 		}
 	}
 	if (optind != argc - 1 || !options.queue_depth || options.queue_depth > SLOTS_MAX || !options.extent ||
-	    options.extent > EXTENT_MAX) {
+	    options.extent > EXTENT_MAX || !options.history != !options.writer) {
 		fprintf(stderr, "usage: verify_io [--queue-depth N] [--extent-blocks N] [--region-blocks N] [--operations N] "
-				"[--seed N] [--read-percent N] [--reconnect-timeout-ms N] iscsi://...\n");
+				"[--seed N] [--read-percent N] [--reconnect-timeout-ms N] [--command-timeout-s N] "
+				"[--history FILE --writer N] iscsi://...\n");
 		exit(2);
 	}
 	options.url = argv[optind];
-	dice = options.seed + 1;
+	dice = options.seed + 1 + options.writer * 1000003;
 }
 
 int main(int argc, char **argv)
@@ -493,7 +582,7 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	signal(SIGTERM, on_signal);
 	signal(SIGPIPE, SIG_IGN);
-	if (!reconnect() || !learn_geometry() || !sweep(SLOT_WRITE))
+	if (!reconnect() || !learn_geometry() || (!options.history && !sweep(SLOT_WRITE)))
 		return 1;
 	printf("started, %u blocks of %u bytes\n", region, block_bytes);
 	fflush(stdout);
@@ -508,5 +597,8 @@ int main(int argc, char **argv)
 	       (unsigned long long)report.reconnects, (double)report.max_gap_ns / 1e6, (double)report.max_outage_ns / 1e6,
 	       complete ? "true" : "false");
 	disconnect();
+	settle_pending(NEVER);
+	if (options.history && fclose(options.history) != 0)
+		return 1;
 	return complete && !report.wrong ? 0 : 1;
 }

@@ -28,6 +28,7 @@ class Daemon:
         self.slow = slow
         self.http_port = process.free_port()
         self.portals = portals or [f"127.0.0.1:{process.free_port()}"]
+        self.more_portals = []  # made by REST
         self.workers, self.reactors, self.extra = workers, reactors, list(extra)
         self.log_path = self.state.parent / f"{self.state.name}.log"
         self.process = None
@@ -157,7 +158,7 @@ class Daemon:
         return (self.state / "admin.token").read_text().strip()
 
     def portal(self, number=0):
-        return self.portals[number]
+        return [*self.portals, *self.more_portals][number]
 
     def url(self, target=TARGET, lun=0, portal=0, user=None):
         """An iscsi:// URL. user: "name%secret"."""

@@ -181,7 +181,7 @@ function Reservations({ name, may }: { name: string; may: May }) {
 				{(data: Schema["Reservations"]) => {
 					const registrations = (data.registrations ?? []) as Registration[];
 					const keys = [...new Set(registrations.flatMap(Object.keys))];
-					const held = (data as { type?: unknown })["type"] ?? data.reservation;
+					const held = data.type;
 					if (!data.served)
 						return (
 							<p class="dim pad">
