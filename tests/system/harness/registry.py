@@ -13,11 +13,12 @@ class Skip(Exception):
 TESTS = []
 
 
-def test(quick=False, timeout_s=60):
-    """Registers the function below. quick: part of `make test`. timeout_s: for the release build."""
+def test(quick=False, timeout_s=60, nightly=False):
+    """Registers the function below. quick: part of `make test`. timeout_s: for the release build. nightly: only of
+    `make nightly`."""
 
     def register(function):
-        function.quick = quick
+        function.quick, function.nightly = quick, nightly
         function.timeout_s = timeout_s
         function.title = f"{function.__module__}.{function.__name__}"
         TESTS.append(function)

@@ -103,10 +103,7 @@ class Session:
     def sent(self, pdu):
         if pdu.opcode == LOGIN:
             self._text(pdu.data, offered=True)
-        if pdu.opcode in (NOP_OUT, COMMAND, TASK, LOGIN, TEXT, LOGOUT):
-            after = pdu.word(24) + (0 if pdu.immediate else 1) & 0xFFFFFFFF
-            if self.sent_cmdsn is None or before(self.sent_cmdsn, after):
-                self.sent_cmdsn = after
+        self.header_sent(pdu)
         if pdu.opcode == COMMAND:
             self.aborted.discard(pdu.itt)
             self.uncertain.discard(pdu.itt)
@@ -117,6 +114,13 @@ class Session:
             self.others.add(pdu.itt)
         elif pdu.opcode == DATA_OUT and pdu.itt in self.tasks:
             self._data_out(self.tasks[pdu.itt], pdu)
+
+    def header_sent(self, pdu):
+        """The target may count a command whose data is still under way."""
+        if pdu.opcode in (NOP_OUT, COMMAND, TASK, LOGIN, TEXT, LOGOUT):
+            after = pdu.word(24) + (0 if pdu.immediate else 1) & 0xFFFFFFFF
+            if self.sent_cmdsn is None or before(self.sent_cmdsn, after):
+                self.sent_cmdsn = after
 
     def _data_out(self, task, pdu):
         task.sent += len(pdu.data)
@@ -271,6 +275,8 @@ class Link:
                 for stream in self.streams.values():
                     stream.header_digest = session.keys.get("HeaderDigest") == "CRC32C"
                     stream.data_digest = session.keys.get("DataDigest") == "CRC32C"
+        if end is self.initiator and len(self.streams[end].buffer) >= 48:
+            session.header_sent(Pdu(self.streams[end].buffer[:48], b""))
         return pdus
 
 
