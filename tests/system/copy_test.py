@@ -1,0 +1,156 @@
+"""Third-party copy through the whole daemon: EXTENDED COPY and offloaded data transfer, by the rows of PROTOCOL.md B090 to B099."""
+import struct
+
+from harness import wait
+from harness.daemon import TARGET
+from harness.registry import test
+from harness.rest import quote
+from harness.scsi import LOGICAL_UNIT_RESET, Session
+
+OTHER = "iqn.2026-11.io.lunette:other"
+NOT_REACHABLE, TOKEN_UNKNOWN, TOKEN_REVOKED = 0x0D02, 0x2304, 0x2306
+SEGMENT = 256 << 20
+LONG = 64 * SEGMENT  # bytes; thin LUNs, nothing in them but holes
+LONG_LUN = LONG + (1 << 20)
+
+
+def cscd(naa):
+    return struct.pack(">BB2xBBBB", 0xE4, 0, 1, 3, 0, len(naa)) + naa.ljust(20, b"\0") + struct.pack(">I", 512)
+
+
+def segment(source, destination, source_lba, destination_lba, size_bytes):
+    """Block device to block device with offset: 0Ah, whose count is in bytes."""
+    return struct.pack(">BBHHHIQQHH", 0x0A, 0, 0x1C, source, destination, size_bytes, source_lba, destination_lba, 0, 0)
+
+
+def extended_copy(names, segments, list_id=1):
+    """(CDB, parameter list) of EXTENDED COPY(LID1)."""
+    descriptors = b"".join(map(cscd, names))
+    body = b"".join(segments)
+    parameters = struct.pack(">BBHIII", list_id, 0, len(descriptors), 0, len(body), 0) + descriptors + body
+    return struct.pack(">BB8xIBB", 0x83, 0, len(parameters), 0, 0), parameters
+
+
+def populate_token(session, ranges, lun=0):
+    """The token, or the outcome that is no success."""
+    body = b"".join(struct.pack(">QII", lba, blocks, 0) for lba, blocks in ranges)
+    parameters = struct.pack(">HBBIIHH", 14 + len(body), 0, 0, 0, 0, 0, len(body)) + body
+    outcome = session.run(struct.pack(">BB4xIIBB", 0x83, 0x10, 7, len(parameters), 0, 0), parameters, lun=lun)
+    if outcome.status:
+        return outcome
+    data = session.run(struct.pack(">BBI4xIBB", 0x84, 0x07, 7, 1024, 0, 0), expect=1024, lun=lun).data
+    assert data[5] == 1, data.hex()
+    return data[38:550]
+
+
+def write_using_token(session, token, ranges, lun=0):
+    body = b"".join(struct.pack(">QII", lba, blocks, 0) for lba, blocks in ranges)
+    parameters = struct.pack(">H6xQ", 534 + len(body), 0) + token + struct.pack(">6xH", len(body)) + body
+    return session.run(struct.pack(">BB4xIIBB", 0x83, 0x11, 8, len(parameters), 0, 0), parameters, lun=lun)
+
+
+def pattern(seed, blocks):
+    return b"".join(struct.pack(">QQ", seed, n) * 32 for n in range(blocks))
+
+
+@test(quick=True)
+def blocks_are_copied_between_luns_of_a_target(env):
+    daemon = env.daemon()
+    daemon.serve("a", 8 << 20)
+    daemon.serve("b", 8 << 20, number=1)
+    with Session(daemon, luns=(0, 1)) as session:
+        session.write(100, pattern(1, 64))
+        outcome = session.run(*extended_copy([session.naa(0), session.naa(1)], [segment(0, 1, 100, 7, 64 * 512)]))
+        assert outcome.status == 0, outcome
+        assert session.read(7, 64, lun=1) == pattern(1, 64)
+        token = populate_token(session, [(100, 64)])
+        assert write_using_token(session, token, [(1000, 60), (2000, 4)], lun=1).status == 0
+        assert session.read(1000, 60, lun=1) + session.read(2000, 4, lun=1) == pattern(1, 64)
+        session.write(163, pattern(2, 1))
+        assert write_using_token(session, token, [(1000, 1)], lun=1).asc == TOKEN_REVOKED
+
+
+@test(quick=True)
+def b090_b099_another_tenants_data_cannot_be_copied(env):
+    """By name and by token, in both directions; it is said in the log once for each."""
+    daemon = env.daemon()
+    daemon.serve("mine", 8 << 20)
+    daemon.serve("theirs", 8 << 20, target=OTHER)
+    with Session(daemon) as mine, Session(daemon, OTHER) as theirs:
+        theirs.write(0, pattern(1, 8))
+        for source in (0, 1):
+            outcome = mine.run(*extended_copy([mine.naa(), theirs.naa()], [segment(source, 1 - source, 0, 0, 4096)]))
+            assert (outcome.status, outcome.key, outcome.asc) == (2, 0xA, NOT_REACHABLE), outcome
+        token = populate_token(theirs, [(0, 8)])
+        outcome = write_using_token(mine, token, [(0, 8)])
+        assert (outcome.status, outcome.key, outcome.asc) == (2, 5, TOKEN_UNKNOWN), outcome
+        assert mine.read(0, 8) == bytes(4096) and theirs.read(0, 8) == pattern(1, 8)
+        log = daemon.log()
+        assert log.count("copy refused, not a logical unit of this initiator") == 2, log[-2000:]
+        assert log.count("token refused, not one of ours") == 1, log[-2000:]
+
+
+class LongCopy:
+    """A copy of LONG bytes from LUN `a` (number 0) to LUN `b` (number 1), of which the REST service already tells. Behind what
+    it copies, and at its end, stands a mark that only a copy which did not stop would overwrite."""
+
+    END = LONG // 512 - 1
+
+    def __init__(self, env):
+        self.daemon = env.daemon()
+        for number, name in enumerate("ab"):
+            self.daemon.serve(name, LONG_LUN, number=number)
+        self.session = Session(self.daemon, luns=(0, 1))
+        assert self.session.write(self.END, pattern(9, 1), lun=1).status == 0
+        segments = [segment(0, 1, n * SEGMENT // 512, n * SEGMENT // 512, SEGMENT) for n in range(64)]
+        self.tag = self.session.send(*extended_copy([self.session.naa(0), self.session.naa(1)], segments))
+        self.operation = wait.until(lambda: self.seen("running"), "the copy is an operation", 20 * env.slow)
+
+    def seen(self, state):
+        """The copy among the operations, in that state."""
+        return next((o for o in self.daemon.rest.get("/operations").json["items"]
+                     if o.get("kind") == "extended-copy" and o["state"] == state), None)
+
+    def stopped(self, env):
+        """It has ended before its end."""
+        ended = wait.until(lambda: self.seen("cancelled"), "the copy has stopped", 10 * env.slow)
+        assert 0 < ended["done_bytes"] < ended["total_bytes"] == LONG, ended
+        with Session(self.daemon, luns=(0, 1)) as later:
+            assert later.read(self.END, 1, lun=1) == pattern(9, 1)
+        env.note(f"stopped after {ended['done_bytes'] >> 20} of {LONG >> 20} MiB")
+
+
+@test()
+def b098_the_reset_of_either_lun_stops_a_copy(env):
+    for lun in (0, 1):
+        copy = LongCopy(env)
+        with copy.session as session:
+            assert copy.operation["object"] == "lun:a" and copy.operation["cancellable"], copy.operation
+            assert session.manage(LOGICAL_UNIT_RESET, lun=lun) == 0
+            copy.stopped(env)
+
+
+@test()
+def b098_the_end_of_the_session_stops_a_copy(env):
+    copy = LongCopy(env)
+    copy.session.close()
+    copy.stopped(env)
+
+
+@test()
+def an_administrator_can_cancel_a_copy(env):
+    copy = LongCopy(env)
+    with copy.session as session:
+        copy.daemon.rest.delete(f"/operations/{quote(copy.operation['id'])}")
+        outcome = session.wait(copy.tag)
+        assert (outcome.status, outcome.key) == (2, 0xA), outcome
+        copy.stopped(env)
+
+
+@test()
+def a_lun_can_be_taken_away_while_it_is_copied_from(env):
+    copy = LongCopy(env)
+    with copy.session:
+        copy.daemon.rest.delete(f"/targets/{quote(TARGET)}/luns/1")
+        assert wait.until(lambda: copy.seen("cancelled"), "the copy has stopped", 10 * env.slow)
+        copy.daemon.rest.delete("/luns/b")
