@@ -21,6 +21,9 @@
 static pthread_rwlock_t commits = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_mutex_t growing = PTHREAD_MUTEX_INITIALIZER;
 
+/* Documents <kind>/<lun id> that go with a LUN. */
+static const char *const lun_documents[] = { "map", "reservation", "sanitize" };
+
 struct lun_commit {
 	struct docstore *documents;
 	const char *state_dir;
@@ -276,8 +279,8 @@ static void remove_lun(struct lun_commit *c, const json_t *config, const json_t 
 	document_name(name, "map", id);
 	if (docstore_load(c->documents, name, &map, &version, &err) < 0)
 		log_warning("objects of a LUN stay for a while: %s", err.text);
-	remove_document(c, "map", id);
-	remove_document(c, "reservation", id);
+	for (unsigned i = 0; i < sizeof lun_documents / sizeof lun_documents[0]; i++)
+		remove_document(c, lun_documents[i], id);
 	if (map && store_json)
 		remove_objects(c, store_json, NULL, map);
 	json_decref(map);
@@ -471,10 +474,8 @@ static int reap_all(struct reap *r, struct err *err)
 		rc = out_of_memory(err);
 	if (rc == 0)
 		rc = collect_used(r, err);
-	if (rc == 0)
-		rc = reap_documents(r, "map", err);
-	if (rc == 0)
-		rc = reap_documents(r, "reservation", err);
+	for (unsigned i = 0; rc == 0 && i < sizeof lun_documents / sizeof lun_documents[0]; i++)
+		rc = reap_documents(r, lun_documents[i], err);
 	return rc < 0 ? rc : reap_stores(r, err);
 }
 

@@ -93,6 +93,7 @@ const struct cli_option cli_options[] = {
 	  "connections from one address to one worker; 0: no limit" },
 	{ "max-login-text", "SIZE", CLI_SIZE, CLI_BODY, "max_login_text_bytes", "text of one login or text exchange" },
 	{ "buffers", "SIZE", CLI_SIZE, CLI_BODY, "buffer_bytes", "data buffers of one reactor" },
+	{ "sanitize-rate", "SIZE", CLI_SIZE, CLI_BODY, "sanitize_bytes_per_s", "bytes a second that a sanitize writes at most" },
 	{ "discovery-user", "NAME", CLI_TEXT, CLI_BODY, "discovery_auth.chap.user",
 	  "CHAP name for discovery sessions" },
 	{ "discovery-secret-file", "FILE", CLI_SECRET, CLI_BODY, "discovery_auth.chap.secret",
@@ -252,8 +253,8 @@ const struct cli_command cli_commands[] = {
 
 	{ "settings", "show", "", SHOW, .path = V1 "/settings", .help = "Show the settings of the whole service." },
 	{ "settings", "set", "", PATCH, .path = V1 "/settings",
-	  .options = "login-timeout max-connections max-connections-per-address max-login-text buffers discovery-user "
-		     "discovery-secret-file no-discovery-chap dry-run",
+	  .options = "login-timeout max-connections max-connections-per-address max-login-text buffers sanitize-rate "
+		     "discovery-user discovery-secret-file no-discovery-chap dry-run",
 	  .done = "settings changed", .help = "Change the settings of the whole service." },
 
 	{ "session", "list", "", LIST, .path = V1 "/sessions",

@@ -75,6 +75,7 @@ struct iscsi_settings {
 	uint32_t max_connections_per_address; /* 1024; 0: no such limit on loopback */
 	uint32_t max_login_text_bytes;     /* text of one login or text exchange; 65536 */
 	uint32_t buffer_bytes;             /* data buffers of one reactor; 64 MiB */
+	uint32_t sanitize_bytes_per_s;     /* of one SANITIZE; 256 MiB */
 };
 const struct iscsi_settings *iscsi_config_settings(const struct iscsi_config *config);
 

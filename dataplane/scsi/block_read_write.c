@@ -54,7 +54,7 @@ static void write_lock_granted(struct lun_lock *lock)
 	struct scsi_task *task = container_of(lock, struct scsi_task, lock);
 	void (*granted)(struct scsi_task *) = (void (*)(struct scsi_task *))(uintptr_t)task->state[15];
 
-	if (task->aborted) {
+	if (task->aborted || !scsi_sanitize_allows(task)) { /* it may have waited for a sanitize */
 		scsi_finish(task);
 		return;
 	}

@@ -14,6 +14,7 @@ struct lane {
 	bool busy, zeroes;
 	struct copy_extent piece;
 	uint64_t position;   /* of the piece in the whole copy */
+	uint32_t sanitize_epoch; /* of the destination, when the piece was started */
 	struct lun_io io;
 	struct lun_lock lock; /* lock.lun NULL: not taken, not waited for */
 	struct sgl list;
@@ -352,11 +353,28 @@ static void submit(struct lane *lane, enum lun_op op, struct scsi_itl *itl, uint
 	lun_submit(io, lane->copy->task->reactor->store);
 }
 
+static void fail_for_sanitize(struct lane *lane)
+{
+	if (!lane->copy->failed)
+		scsi_task_fail(lane->copy->task, KEY_NOT_READY, ASC_SANITIZE_IN_PROGRESS);
+	fail(lane->copy, lane->position);
+	lane_end(lane);
+}
+
+static bool sanitized(const struct scsi_itl *itl)
+{
+	return itl && atomic_load(&itl->lu->sanitize_state) != SANITIZE_NONE;
+}
+
 static void write_piece(struct lane *lane)
 {
 	const struct copy_extent *piece = &lane->piece;
 	struct scsi_lu *lu = piece->destination->lu;
 
+	if (atomic_load(&lu->sanitize_epoch) != lane->sanitize_epoch) { /* it may have waited for a sanitize */
+		fail_for_sanitize(lane);
+		return;
+	}
 	if (gives_up(lane->copy)) {
 		fail(lane->copy, lane->position);
 		lane_end(lane);
@@ -418,6 +436,11 @@ static void start_piece(struct lane *lane)
 {
 	struct sgl *list = &lane->list;
 
+	lane->sanitize_epoch = atomic_load(&lane->piece.destination->lu->sanitize_epoch);
+	if (sanitized(lane->piece.source) || sanitized(lane->piece.destination)) {
+		fail_for_sanitize(lane);
+		return;
+	}
 	lane->zeroes = !lane->piece.source;
 	if (lane->zeroes) {
 		lock_and_write(lane);

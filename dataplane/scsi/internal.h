@@ -37,6 +37,7 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_NONE = 0x0000,
 	ASC_OPERATION_IN_PROGRESS = 0x0016,
 	ASC_NOT_READY = 0x0400,
+	ASC_SANITIZE_IN_PROGRESS = 0x041b,
 	ASC_WRITE_ERROR = 0x0c00,
 	ASC_THIRD_PARTY_DEVICE_FAILURE = 0x0d01,
 	ASC_COPY_TARGET_NOT_REACHABLE = 0x0d02,
@@ -65,6 +66,7 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_WRITE_PROTECTED = 0x2700,
 	ASC_SOFTWARE_WRITE_PROTECTED = 0x2702,
 	ASC_SPACE_ALLOCATION_FAILED = 0x2707,
+	ASC_SANITIZE_FAILED = 0x3103,
 	ASC_SAVING_NOT_SUPPORTED = 0x3900,
 	ASC_MEDIUM_NOT_PRESENT = 0x3a00,
 	ASC_INTERNAL_TARGET_FAILURE = 0x4400,
@@ -85,6 +87,8 @@ struct scsi_sense {
 	uint16_t field_byte;
 	bool     has_command; /* command-specific information: of a copy, the number of the segment */
 	uint64_t command_specific;
+	bool     has_progress; /* sense-key specific progress indication, SPC-4 4.5.2.4.4, in 65536ths */
+	uint16_t progress;
 };
 
 /* Pure: the bytes of *sense in descriptor (72h) or fixed (70h) format; returns their number, at most SCSI_SENSE_MAX. */
@@ -152,6 +156,8 @@ enum scsi_command_flags {
 	CMD_WLUN    = 4, /* answered by the REPORT LUNS well-known logical unit */
 	CMD_MEDIUM  = 8, /* needs the medium loaded */
 	CMD_LBP     = 16, /* exists only where logical block provisioning is managed (LBPME) */
+	CMD_SANITIZING = 32, /* runs while a sanitize is under way or has failed (SBC-4 4.11.2) */
+	CMD_SANITIZE   = 64, /* runs when a sanitize has failed: a way out of it */
 };
 
 #define SCSI_SA_NONE (-1)
@@ -229,6 +235,8 @@ struct scsi_itl {
 	unsigned copy_count;       /* of them */
 };
 
+enum scsi_sanitize_state { SANITIZE_NONE, SANITIZE_RUNS, SANITIZE_FAILED };
+
 enum { PROTECT_ATTRIBUTE = 1, PROTECT_SOFTWARE = 2 };
 
 struct scsi_lu {
@@ -244,6 +252,10 @@ struct scsi_lu {
 	_Atomic uint32_t protect;     /* PROTECT_* */
 	_Atomic bool descriptor_sense; /* D_SENSE */
 	_Atomic bool ejected;
+
+	_Atomic uint32_t sanitize_state; /* enum scsi_sanitize_state; changed under the lock, or by the one who runs it */
+	_Atomic uint32_t sanitize_epoch; /* grows when a sanitize begins: tasks that were begun before must not go on */
+	struct sanitize *sanitize;    /* sanitize.h; never NULL */
 
 	pthread_mutex_t lock;
 	struct list itls;             /* struct scsi_itl.in_lu */
@@ -298,6 +310,14 @@ size_t scsi_t10_id(const struct lun_attributes *attributes, char ret_id[SCSI_T10
 /* VPD page 8Fh without its header (copy_inquiry.c). */
 void scsi_third_party_copy_page(const struct scsi_task *task, struct wire_writer *w);
 
+/* Sanitize (sanitize.c): reads sanitize/<lun id>, blocking, and goes on with one that was under way. 0 or negative errno. */
+int  scsi_sanitize_init(struct scsi_lu *lu, struct err *err);
+void scsi_sanitize_fini(struct scsi_lu *lu); /* also after a failed init; waits until nothing is written any more */
+/* Why commands are refused; the state is not SANITIZE_NONE. */
+struct scsi_sense scsi_sanitize_sense(const struct scsi_lu *lu);
+/* Whether the task may go on: no sanitize began since it was begun. Else its sense is set. */
+bool scsi_sanitize_allows(struct scsi_task *task);
+
 /* Registrations (pr_out.c): the state in the newest document; blocking. A new state, NULL with *err. */
 struct pr_state *scsi_pr_load(struct scsi_lu *lu, uint64_t *ret_version, struct err *err);
 
@@ -336,6 +356,7 @@ static inline void scsi_order_leave(struct scsi_task *task)
 	task->itl->set.simple--;
 }
 
+void scsi_task_run(struct scsi_task *task); /* its turn has come: executes it, or fails it for a sanitize that has begun */
 void scsi_set_sense(struct scsi_task *task, const struct scsi_sense *sense);
 bool scsi_refuse(struct scsi_task *task, uint16_t asc_ascq);        /* ILLEGAL REQUEST; false, for prepare() */
 bool scsi_refuse_field(struct scsi_task *task, unsigned cdb_byte);  /* 24h/00 with field pointer; false */

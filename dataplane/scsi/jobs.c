@@ -131,12 +131,12 @@ bool scsi_job_cancelled(const struct scsi_job *job)
 
 void scsi_job_end(struct scsi_job *job, enum scsi_job_state state, const char *why)
 {
-	static const char *const words[] = { [JOB_SUCCEEDED] = "done", [JOB_FAILED] = "failed: ", [JOB_CANCELLED] = "cancelled" };
+	static const char *const words[] = { [JOB_SUCCEEDED] = "done", [JOB_FAILED] = "failed", [JOB_CANCELLED] = "cancelled" };
 	char text[JOB_TEXT_MAX];
 
 	if (!job)
 		return;
-	snprintf(text, sizeof text, "%s %s%s", job->kind, words[state], why ? why : "");
+	snprintf(text, sizeof text, "%s %s%s%s", job->kind, words[state], why ? ": " : "", why ? why : "");
 	tell(job, text); /* before the slot may become another's */
 	pthread_mutex_lock(&job->jobs->lock);
 	snprintf(job->why, sizeof job->why, "%s", why ? why : "");

@@ -39,7 +39,7 @@ void scsi_job_set_total(struct scsi_job *job, uint64_t total_bytes);
 void scsi_job_progress(struct scsi_job *job, uint64_t done_bytes);
 /* An administrator asked for its end: stop before the next step, then end it as JOB_CANCELLED. */
 bool scsi_job_cancelled(const struct scsi_job *job);
-/* why: a sentence, for JOB_FAILED; else NULL. The job is the registry's again. */
+/* why: a sentence, for JOB_FAILED and perhaps JOB_CANCELLED; else NULL. The job is the registry's again. */
 void scsi_job_end(struct scsi_job *job, enum scsi_job_state state, const char *why);
 
 /* New reference: an array of objects as the REST resource Operation has them, oldest first. */

@@ -44,6 +44,11 @@ struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *service
 		scsi_lu_free(lu);
 		return NULL;
 	}
+	if (scsi_sanitize_init(lu, err) < 0) {
+		err_wrap(err, "sanitize of LUN %s", attributes->name);
+		scsi_lu_free(lu);
+		return NULL;
+	}
 	return lu;
 }
 
@@ -51,6 +56,7 @@ void scsi_lu_free(struct scsi_lu *lu)
 {
 	if (!lu)
 		return;
+	scsi_sanitize_fini(lu);
 	scsi_tokens_free(lu);
 	pthread_mutex_destroy(&lu->lock);
 	free(lu->pr);

@@ -86,7 +86,7 @@ static void run_ready(struct mail *mail)
 		struct scsi_task *task = container_of(at, struct scsi_task, in_ready);
 
 		task->order = ORDER_ENABLED;
-		task->command->execute(task);
+		scsi_task_run(task);
 	}
 }
 

@@ -18,6 +18,8 @@ void scsi_request_sense(struct scsi_task *task)
 
 	if (lu && scsi_ua_take(task->itl, &sense.asc_ascq)) {
 		sense.key = KEY_UNIT_ATTENTION;
+	} else if (lu && atomic_load(&lu->sanitize_state) != SANITIZE_NONE) {
+		sense = scsi_sanitize_sense(lu);
 	} else if (lu && atomic_load(&lu->ejected)) {
 		sense = (struct scsi_sense){ .key = KEY_NOT_READY, .asc_ascq = ASC_MEDIUM_NOT_PRESENT };
 	} else if (!lu && scsi_lun_decode(task->lun, &number) != LUN_WELL_KNOWN_REPORT) {

@@ -34,6 +34,7 @@
 #define SCSI_SENSE_MAX     64
 #define SCSI_LUN_NUMBER_MAX 16383 /* flat space addressing, SAM-5 4.7.7.3 */
 #define SCSI_DATA_MAX      SGL_BYTES_MAX
+#define SCSI_SANITIZE_BYTES_PER_S (256u << 20) /* unless set otherwise */
 #define SCSI_NAME_MAX      224 /* iSCSI name with NUL */
 
 enum scsi_status {
@@ -103,6 +104,7 @@ struct scsi_task {
 	struct lun_io   io;
 	struct lun_lock lock;
 	struct offload_job job;
+	uint32_t sanitize_epoch; /* scsi_lu.sanitize_epoch at begin */
 	struct sgl scratch;      /* for read-modify-write and verify; from reactor->pool */
 	struct scsi_copy *copy;  /* a third-party copy under way; NULL: none. The iSCSI layer sets NULL, too */
 	uint64_t state[16];      /* a handler's own */
@@ -155,6 +157,8 @@ struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *service
 void scsi_lu_free(struct scsi_lu *lu); /* no task, no nexus may refer to it */
 struct lun *scsi_lu_lun(const struct scsi_lu *lu);
 void scsi_lu_set_user(struct scsi_lu *lu, void *user); /* before tasks are begun */
+/* Bytes a second that each sanitize writes at most. Any thread. */
+void scsi_sanitize_set_rate(uint64_t rate_bytes_per_s);
 void scsi_lu_capacity_changed(struct scsi_lu *lu); /* any thread: UA 2A/09 to every nexus */
 void scsi_lu_read_only_changed(struct scsi_lu *lu, bool read_only);
 /* LOGICAL UNIT RESET after its tasks are gone (SAM-5 6.3.3): releases RESERVE(6), mode pages to saved values, UA 29/03 to

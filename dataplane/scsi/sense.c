@@ -19,6 +19,10 @@ static uint8_t encode_fixed(const struct scsi_sense *sense, uint8_t *bytes)
 		bytes[15] = (uint8_t)(0x80 | (sense->field_in_cdb ? 0x40 : 0)); /* SKSV, C/D */
 		put_be16(bytes + 16, sense->field_byte);
 	}
+	if (sense->has_progress) {
+		bytes[15] = 0x80; /* SKSV */
+		put_be16(bytes + 16, sense->progress);
+	}
 	return 18;
 }
 
@@ -41,11 +45,11 @@ static uint8_t encode_descriptor(const struct scsi_sense *sense, uint8_t *bytes)
 		put_be64(bytes + len + 4, sense->command_specific);
 		len = (uint8_t)(len + 12);
 	}
-	if (sense->has_field) {
+	if (sense->has_field || sense->has_progress) {
 		bytes[len] = 0x02;
 		bytes[len + 1] = 0x06;
 		bytes[len + 4] = (uint8_t)(0x80 | (sense->field_in_cdb ? 0x40 : 0));
-		put_be16(bytes + len + 5, sense->field_byte);
+		put_be16(bytes + len + 5, sense->has_progress ? sense->progress : sense->field_byte);
 		len = (uint8_t)(len + 8);
 	}
 	bytes[7] = (uint8_t)(len - 8);

@@ -1,6 +1,6 @@
 /*
  * The life of a task (scsi.h). Order of the checks in scsi_task_begin(), SAM-5 5.3 and SPC-4 5.9: logical unit, unit
- * attention, operation code, reservation, CDB fields, medium, write protection, the command's own fields.
+ * attention, operation code, reservation, sanitize, CDB fields, medium, write protection, the command's own fields.
  */
 #include <assert.h>
 
@@ -162,6 +162,37 @@ static bool reservation_allows(struct scsi_task *task, const struct scsi_itl *it
 	return false;
 }
 
+bool scsi_sanitize_allows(struct scsi_task *task)
+{
+	struct scsi_lu *lu = task->itl->lu;
+	struct scsi_sense sense;
+
+	if (__builtin_expect(atomic_load_explicit(&lu->sanitize_epoch, memory_order_acquire) == task->sanitize_epoch, 1))
+		return true;
+	sense = (struct scsi_sense){ .key = KEY_NOT_READY, .asc_ascq = ASC_SANITIZE_IN_PROGRESS, .has_progress = true };
+	if (atomic_load(&lu->sanitize_state) != SANITIZE_NONE)
+		sense = scsi_sanitize_sense(lu);
+	scsi_set_sense(task, &sense);
+	return false;
+}
+
+/* What a sanitize that is under way or has failed lets through (SBC-4 4.11.2). */
+static bool no_sanitize(struct scsi_task *task)
+{
+	struct scsi_lu *lu = task->itl->lu;
+	uint32_t state;
+	struct scsi_sense sense;
+
+	task->sanitize_epoch = atomic_load(&lu->sanitize_epoch); /* before the state: one that begins later is seen later */
+	state = atomic_load_explicit(&lu->sanitize_state, memory_order_acquire);
+	if (__builtin_expect(state == SANITIZE_NONE, 1) || task->command->flags & CMD_SANITIZING ||
+	    (state == SANITIZE_FAILED && task->command->flags & CMD_SANITIZE))
+		return true;
+	sense = scsi_sanitize_sense(lu);
+	scsi_set_sense(task, &sense);
+	return false;
+}
+
 static bool medium_allows(struct scsi_task *task, const struct scsi_itl *itl, enum scsi_access access, bool needs_medium)
 {
 	struct scsi_lu *lu = itl->lu;
@@ -184,7 +215,15 @@ static bool medium_allows(struct scsi_task *task, const struct scsi_itl *itl, en
 
 bool scsi_access_allows(struct scsi_task *task, struct scsi_itl *itl, enum scsi_access access)
 {
-	return reservation_allows(task, itl, access) && medium_allows(task, itl, access, true);
+	struct scsi_sense sense;
+
+	if (!reservation_allows(task, itl, access))
+		return false;
+	if (atomic_load(&itl->lu->sanitize_state) == SANITIZE_NONE)
+		return medium_allows(task, itl, access, true);
+	sense = scsi_sanitize_sense(itl->lu);
+	scsi_set_sense(task, &sense);
+	return false;
 }
 
 /* Finds the I_T_L nexus; without one, only rows with `without` may run (itl stays NULL). */
@@ -236,7 +275,7 @@ static bool command_allowed(struct scsi_task *task, bool opcode_known, uint8_t w
 		return opcode_known ? scsi_refuse_field(task, 1) : scsi_refuse(task, ASC_INVALID_OPCODE);
 	if (!scsi_command_exists(task->command, scsi_task_lu(task)))
 		return scsi_refuse(task, ASC_INVALID_OPCODE);
-	if (task->itl && !reservation_allows(task, task->itl, access_of(task)))
+	if (task->itl && (!reservation_allows(task, task->itl, access_of(task)) || !no_sanitize(task)))
 		return false;
 	if (!cdb_valid(task))
 		return false;
@@ -271,10 +310,18 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	return task->direction == SCSI_DATA_OUT ? SCSI_NEEDS_DATA_OUT : SCSI_READY;
 }
 
+void scsi_task_run(struct scsi_task *task)
+{
+	if (task->itl && !(task->command->flags & CMD_SANITIZING) && !scsi_sanitize_allows(task))
+		scsi_finish(task);
+	else
+		task->command->execute(task);
+}
+
 void scsi_task_execute(struct scsi_task *task)
 {
 	if (__builtin_expect(task->order <= ORDER_SIMPLE, 1) || scsi_order_start(task))
-		task->command->execute(task);
+		scsi_task_run(task);
 }
 
 void scsi_task_end(struct scsi_task *task)
