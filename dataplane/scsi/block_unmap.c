@@ -133,7 +133,9 @@ bool scsi_prepare_write_same(struct scsi_task *task)
 		return scsi_refuse_field(task, 1);
 	if (!scsi_block_check(task, lba, blocks))
 		return false;
-	if (!blocks || blocks > SCSI_WRITE_SAME_MAX) /* WSNZ: no blocks does not mean "to the end" */
+	if (!blocks) /* WSNZ is zero: all to the end, within the limit that is (SBC-3 5.43) */
+		blocks = lun_capacity_blocks(lu->lun) - lba;
+	if (blocks > SCSI_WRITE_SAME_MAX)
 		return scsi_refuse_field(task, count_at);
 	task->io.lba = lba;
 	task->io.blocks = blocks;
@@ -203,12 +205,17 @@ void scsi_write_same(struct scsi_task *task)
 /* --- GET LBA STATUS --- */
 
 #define STATUS_RANGES_MAX 64
+#define STATUS_LOOKS_MAX  4096 /* ranges that are looked at for one command; then the answer is shorter */
+
+enum { REPORT_ALL = 0, REPORT_NOT_MAPPED = 1, REPORT_MAPPED = 2, REPORT_DEALLOCATED = 3, REPORT_ANCHORED = 4 }; /* SBC-4 */
 
 struct lba_status {
 	struct offload_job job;
 	struct scsi_task *task;
 	uint64_t lba, capacity;
 	unsigned max, count;
+	uint8_t type;        /* REPORT TYPE */
+	bool provisioned;    /* else all is mapped */
 	int result;
 	struct {
 		uint64_t lba, blocks;
@@ -220,9 +227,25 @@ bool scsi_prepare_get_lba_status(struct scsi_task *task)
 {
 	uint64_t lba = get_be64(task->cdb + 2);
 
+	if (task->cdb[14] > REPORT_ANCHORED)
+		return scsi_refuse_field(task, 14);
 	if (lba >= lun_capacity_blocks(task->itl->lu->lun))
 		return scsi_refuse(task, ASC_LBA_OUT_OF_RANGE);
 	return scsi_prepare_length(task);
+}
+
+static bool wanted(const struct lba_status *status, bool mapped)
+{
+	switch (status->type) {
+	case REPORT_ALL:
+		return true;
+	case REPORT_MAPPED:
+		return mapped;
+	case REPORT_ANCHORED: /* nothing is ever anchored */
+		return false;
+	default:
+		return !mapped;
+	}
 }
 
 static void lba_status_work(struct offload_job *job)
@@ -230,20 +253,23 @@ static void lba_status_work(struct offload_job *job)
 	struct lba_status *status = container_of(job, struct lba_status, job);
 	uint64_t lba = status->lba;
 
-	while (lba < status->capacity && status->count < status->max) {
-		uint64_t blocks = 0;
+	for (unsigned looks = 0; lba < status->capacity && status->count < status->max && looks < STATUS_LOOKS_MAX; looks++) {
+		uint64_t blocks = status->capacity - lba;
 		bool mapped = true;
 
-		status->result = lun_extent(status->task->itl->lu->lun, lba, &mapped, &blocks);
+		if (status->provisioned)
+			status->result = lun_extent(status->task->itl->lu->lun, lba, &mapped, &blocks);
 		if (status->result || !blocks)
 			return;
 		if (blocks > status->capacity - lba)
 			blocks = status->capacity - lba;
 		if (blocks > UINT32_MAX)
 			blocks = UINT32_MAX;
-		status->range[status->count].lba = lba;
-		status->range[status->count].blocks = blocks;
-		status->range[status->count++].mapped = mapped;
+		if (wanted(status, mapped)) {
+			status->range[status->count].lba = lba;
+			status->range[status->count].blocks = blocks;
+			status->range[status->count++].mapped = mapped;
+		}
 		lba += blocks;
 	}
 }
@@ -254,6 +280,7 @@ static void lba_status_reply(struct lba_status *status)
 	uint8_t header[8] = { 0 };
 
 	put_be32(header, 4 + status->count * 16);
+	header[7] = status->type ? 0x01 : 0; /* RTP: only what was asked for */
 	scsi_reply_append(&reply, header, sizeof header);
 	for (unsigned i = 0; i < status->count; i++) {
 		uint8_t bytes[16] = { 0 };
@@ -292,6 +319,8 @@ void scsi_get_lba_status(struct scsi_task *task)
 	status->task = task;
 	status->lba = get_be64(task->cdb + 2);
 	status->capacity = lun_capacity_blocks(task->itl->lu->lun);
+	status->type = task->cdb[14];
+	status->provisioned = task->itl->lu->provisioned;
 	status->max = task->data_bytes < 24 ? 1 : (task->data_bytes - 8) / 16;
 	if (status->max > STATUS_RANGES_MAX)
 		status->max = STATUS_RANGES_MAX;

@@ -147,7 +147,7 @@ static void block_limits(const struct scsi_task *task, struct wire_writer *w)
 {
 	const struct scsi_lu *lu = task->itl->lu;
 
-	wire_put_u8(w, 1);                       /* WSNZ: WRITE SAME of no blocks is refused */
+	wire_put_u8(w, 0);                       /* WSNZ: WRITE SAME of no blocks means to the end */
 	wire_put_u8(w, SCSI_COMPARE_MAX_BLOCKS);
 	wire_put_u16(w, (uint16_t)blocks_of(lu, lu->physical_block_bytes)); /* OPTIMAL TRANSFER LENGTH GRANULARITY */
 	wire_put_u32(w, blocks_of(lu, SCSI_DATA_MAX));

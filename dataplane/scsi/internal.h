@@ -114,6 +114,7 @@ struct scsi_sense scsi_sense_from_errno(int error, bool write);
 	X(REGISTRATION_PREEMPTED, 0x2a05) \
 	X(CAPACITY_CHANGED,      0x2a09) \
 	X(COMMANDS_CLEARED,      0x2f00) \
+	X(IDENTIFIER_CHANGED,    0x3f05) \
 	X(LUNS_CHANGED,          0x3f0e)
 
 enum scsi_ua {

@@ -255,6 +255,16 @@ void scsi_log_sense(struct scsi_task *task)
 		scsi_reply_bytes(task, pages, sizeof pages);
 }
 
+/* --- READ DEFECT DATA (SBC-3 5.17, 5.18): the lists are empty, whatever the format --- */
+
+void scsi_read_defect_data(struct scsi_task *task)
+{
+	bool ten = task->command->cdb_len_bytes == 10;
+	uint8_t bytes[8] = { 0, task->cdb[ten ? 2 : 1] & 0x1f }; /* PLISTV, GLISTV and the format, as they were asked for */
+
+	scsi_reply_bytes(task, bytes, ten ? 4 : 8);
+}
+
 /* --- diagnostics (SPC-4 6.26 and 6.42): the default self-test --- */
 
 bool scsi_prepare_receive_diagnostic(struct scsi_task *task)

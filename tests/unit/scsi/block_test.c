@@ -356,16 +356,45 @@ static void write_same_without_data_or_with_unmap_zeroes(void **state)
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 }
 
-static void write_same_of_no_or_too_many_blocks_is_refused(void **state)
+static void write_same_of_no_blocks_goes_to_the_end(void **state)
+{
+	uint8_t block[512];
+
+	(void)state;
+	memset(block, 0x66, sizeof block);
+	fill_blocks(CAPACITY - 8, 8, 0x13);
+	send_block(0, 0x93, 0, CAPACITY - 5, 0, block, 512);
+	expect_good();
+	expect_blocks(CAPACITY - 8, 3, 0x13);
+	expect_blocks(CAPACITY - 5, 5, 0x66);
+	send_from(0, BYTES(0x41, 0, 0, 0, (CAPACITY - 2) >> 8, (CAPACITY - 2) & 0xff, 0, 0, 0, 0), (uint8_t[512]){ 0 }, 512);
+	expect_good();
+	expect_blocks(CAPACITY - 2, 2, 0);
+	send_block(0, 0x93, 0, CAPACITY, 0, block, 512);
+	expect_good();
+	send_block(0, 0x93, 0, CAPACITY + 1, 0, block, 512);
+	expect_sense(KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	send(BYTES(0x12, 1, 0xb0, 0, 255, 0));
+	assert_int_equal(outcome.data[4], 0); /* WSNZ */
+	assert_int_equal(get_be64(outcome.data + 36), SCSI_WRITE_SAME_MAX);
+}
+
+/* All to the end is more than MAXIMUM WRITE SAME LENGTH on a large LUN. */
+static void write_same_of_too_many_blocks_is_refused(void **state)
 {
 	uint8_t block[512] = { 0 };
 
 	(void)state;
-	send_block(0, 0x93, 0, CAPACITY - 5, 0, block, 512);
+	world_fini(&world);
+	world_init(&world, &(struct world_options){ .size_bytes = UINT64_C(64) << 20 });
+	fill_blocks(0, 1, 0x13);
+	send_block(0, 0x93, 0, 0, 0, block, 512);
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
-	send(BYTES(0x12, 1, 0xb0, 0, 255, 0));
-	assert_int_equal(outcome.data[4], 1); /* WSNZ */
-	assert_int_equal(get_be64(outcome.data + 36), SCSI_WRITE_SAME_MAX);
+	send_block(0, 0x93, 0, 0, SCSI_WRITE_SAME_MAX + 1, block, 512);
+	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+	expect_blocks(0, 1, 0x13);
+	send_block(0, 0x93, 0, 0, SCSI_WRITE_SAME_MAX, block, 512);
+	expect_good();
 }
 
 static void get_lba_status_tells_mapped_from_deallocated(void **state)
@@ -391,6 +420,48 @@ static void get_lba_status_tells_mapped_from_deallocated(void **state)
 	put_be64(cdb + 2, CAPACITY);
 	send(cdb, 16);
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+}
+
+static void get_lba_status_reports_what_is_asked_for(void **state)
+{
+	uint8_t cdb[16] = { 0x9e, 0x12 };
+
+	(void)state;
+	fill_blocks(1024, 256, 0x42);
+	put_be32(cdb + 10, 8 + 16 * 8);
+	for (uint8_t type = 0; type < 5; type++) {
+		cdb[14] = type;
+		send(cdb, 16);
+		expect_good();
+		assert_int_equal(outcome.data[7], type ? 1 : 0); /* RTP */
+		for (uint32_t at = 8; at < outcome.data_in_bytes; at += 16)
+			assert_true(type == 0 || (type == 2 ? outcome.data[at + 12] == 0 : outcome.data[at + 12] == 1));
+	}
+	assert_int_equal(get_be32(outcome.data), 4); /* nothing is anchored */
+	cdb[14] = 2;
+	send(cdb, 16);
+	assert_int_equal(get_be32(outcome.data), 4 + 16);
+	assert_int_equal(get_be64(outcome.data + 8), 1024);
+	cdb[14] = 5;
+	send(cdb, 16);
+	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+}
+
+static void a_thick_lun_is_mapped_from_end_to_end(void **state)
+{
+	uint8_t cdb[16] = { 0x9e, 0x12 };
+
+	(void)state;
+	world_fini(&world);
+	world_init(&world, &(struct world_options){ .thick = true });
+	put_be64(cdb + 2, 5);
+	put_be32(cdb + 10, 64);
+	send(cdb, 16);
+	expect_good();
+	assert_int_equal(get_be32(outcome.data), 4 + 16);
+	assert_int_equal(get_be64(outcome.data + 8), 5);
+	assert_int_equal(get_be32(outcome.data + 16), CAPACITY - 5);
+	assert_int_equal(outcome.data[20], 0);
 }
 
 static void a_thick_lun_has_no_unmap_and_says_so(void **state)
@@ -598,8 +669,11 @@ int main(void)
 		SCSI_TEST(a_full_list_of_ranges_is_unmapped),
 		SCSI_TEST(write_same_repeats_its_block),
 		SCSI_TEST(write_same_without_data_or_with_unmap_zeroes),
-		SCSI_TEST(write_same_of_no_or_too_many_blocks_is_refused),
+		SCSI_TEST(write_same_of_no_blocks_goes_to_the_end),
+		SCSI_TEST(write_same_of_too_many_blocks_is_refused),
 		SCSI_TEST(get_lba_status_tells_mapped_from_deallocated),
+		SCSI_TEST(get_lba_status_reports_what_is_asked_for),
+		SCSI_TEST(a_thick_lun_is_mapped_from_end_to_end),
 		SCSI_TEST(a_thick_lun_has_no_unmap_and_says_so),
 		SCSI_TEST(flush_and_pre_fetch_are_good),
 		SCSI_TEST(capacity_is_told_in_both_lengths),
