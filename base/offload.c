@@ -1,11 +1,11 @@
 #include "offload.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "list.h"
+#include "thread.h"
 
 struct offload {
 	pthread_mutex_t lock; /* guards everything below but `thread` */
@@ -56,19 +56,14 @@ static void *run_jobs(void *arg)
 struct offload *offload_new(unsigned thread_count)
 {
 	struct offload *pool = calloc(1, sizeof *pool + thread_count * sizeof pool->thread[0]);
-	sigset_t all, old;
 
 	if (!pool)
 		return NULL;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
 	pool->last = &pool->first;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-	while (pool->thread_count < thread_count &&
-	       pthread_create(&pool->thread[pool->thread_count], NULL, run_jobs, pool) == 0)
+	while (pool->thread_count < thread_count && thread_start(&pool->thread[pool->thread_count], run_jobs, pool) == 0)
 		pool->thread_count++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (pool->thread_count == thread_count)
 		return pool;
 	offload_free(pool);

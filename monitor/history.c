@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +13,7 @@
 #include "log.h"
 #include "monitor/history_files.h"
 #include "monitor/history_query.h"
+#include "thread.h"
 
 #define FREE_WRITE_NS (2 * NS_PER_S) /* history_free goes on writing for so long */
 #define FREE_WAIT_S   4              /* and waits for the thread: a disk may hang */
@@ -345,14 +345,7 @@ static void *run(void *arg)
 
 static bool start_thread(struct history *h)
 {
-	sigset_t all, old;
-	bool started;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-	started = pthread_create(&h->thread, NULL, run, h) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return started;
+	return thread_start(&h->thread, run, h) == 0;
 }
 
 struct history *history_open(const struct history_options *options)

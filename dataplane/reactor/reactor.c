@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "clock.h"
 #include "dataplane/reactor/internal.h"
 #include "log.h"
+#include "thread.h"
 
 #define EVENTS_PER_TURN    64
 #define ACCEPTS_PER_TURN   32
@@ -481,15 +481,10 @@ int reactor_init(struct reactor *reactor, struct worker *worker, unsigned index,
 
 int reactor_start(struct reactor *reactor, struct err *err)
 {
-	sigset_t all, old;
-	int result;
+	int result = thread_start(&reactor->thread, run, reactor);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the manager's */
-	result = pthread_create(&reactor->thread, NULL, run, reactor);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (result)
-		return err_errno(err, -result, "cannot start reactor %u", reactor->iscsi.index);
+		return err_errno(err, result, "cannot start reactor %u", reactor->iscsi.index);
 	reactor->started = true;
 	return 0;
 }

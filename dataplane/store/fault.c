@@ -14,13 +14,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "clock.h"
 #include "dataplane/store/driver.h"
+#include "thread.h"
 
 #define RULES_MAX 256
 
@@ -518,18 +518,14 @@ static struct store *open_inner(const json_t *params, const char *state_dir, str
 static int start_timer(struct fault_store *store, struct err *err)
 {
 	pthread_condattr_t monotonic;
-	sigset_t all, old;
 	int rc;
 
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-	rc = pthread_create(&store->timer, NULL, run_timer, store);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return rc ? err_errno(err, -rc, "cannot start the fault store's timer") : 0;
+	rc = thread_start(&store->timer, run_timer, store);
+	return rc ? err_errno(err, rc, "cannot start the fault store's timer") : 0;
 }
 
 static void destroy(struct fault_store *store)
