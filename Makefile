@@ -75,7 +75,7 @@ LIBS_tcp     :=
 LIBS_reactor := -ljansson
 LIBS_api     := -lmicrohttpd -ljansson -lgnutls -lnettle
 LIBS_monitor := -lrrd -ljansson -lm
-LIBS_daemon  :=
+LIBS_daemon  := -lseccomp
 LIBS_cli     := -lcurl -ljansson -lm
 
 define FOLDER_RULES

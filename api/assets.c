@@ -152,35 +152,56 @@ static void read_dir(struct assets *assets, DIR *dir)
 	log_info("dashboard files=%u bytes=%zu", assets->count, total);
 }
 
-static DIR *open_default(void)
+static int open_default(void)
 {
 	static const char *const places[] = { "web", "../share/lunette/web" };
 	char path[1024];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 64);
 	char *slash;
-	DIR *dir = NULL;
+	int fd = -ENOENT;
 
 	if (n <= 0)
-		return NULL;
+		return -errno;
 	path[n] = '\0';
 	slash = strrchr(path, '/');
-	for (size_t i = 0; slash && !dir && i < sizeof places / sizeof places[0]; i++) {
+	for (size_t i = 0; slash && fd < 0 && i < sizeof places / sizeof places[0]; i++) {
 		strcpy(slash + 1, places[i]);
-		dir = opendir(path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
-	return dir;
+	return fd < 0 ? -ENOENT : fd;
+}
+
+int assets_open(const char *path)
+{
+	int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : open_default();
+
+	return path && fd < 0 ? -errno : fd;
+}
+
+int assets_read(struct assets *assets, int dir_fd, struct err *err)
+{
+	DIR *dir = fdopendir(dir_fd);
+	int rc;
+
+	memset(assets, 0, sizeof *assets);
+	if (!dir) {
+		rc = err_errno(err, -errno, "cannot read the dashboard");
+		close(dir_fd);
+		return rc;
+	}
+	read_dir(assets, dir);
+	closedir(dir);
+	return 0;
 }
 
 int assets_load(struct assets *assets, const char *path, struct err *err)
 {
-	DIR *dir = path ? opendir(path) : open_default();
+	int fd = assets_open(path);
 
 	memset(assets, 0, sizeof *assets);
-	if (!dir)
-		return path ? err_errno(err, -errno, "cannot read the dashboard in %s", path) : 0;
-	read_dir(assets, dir);
-	closedir(dir);
-	return 0;
+	if (fd < 0)
+		return path ? err_errno(err, fd, "cannot read the dashboard in %s", path) : 0;
+	return assets_read(assets, fd, err);
 }
 
 void assets_free(struct assets *assets)

@@ -35,10 +35,13 @@ struct assets {
 	unsigned count;
 };
 
+/* The directory that assets_load() would read, or negative errno. */
+int assets_open(const char *dir);
 /* Blocking. dir: NULL for the first of EXE/web and EXE/../share/lunette/web that is there, EXE being the directory of the
  * running program; when neither is, there are no assets. Names other than [A-Za-z0-9._-], what is no regular file and what is
  * beyond the limits is left out with a log line. 0, or negative errno with *err when a directory that was named cannot be read. */
 int assets_load(struct assets *assets, const char *dir, struct err *err);
+int assets_read(struct assets *assets, int dir_fd, struct err *err); /* the same, of an open directory, which it closes */
 void assets_free(struct assets *assets);
 const struct asset *assets_find(const struct assets *assets, const char *name); /* NULL: no such file */
 bool asset_name_has_hash(const char *name);

@@ -128,9 +128,9 @@ static void wait_for_begin(struct control *c)
 
 /* --- HTTP --- */
 
-static char *read_pem(const char *path, struct err *err)
+static char *read_pem(const char *path, int opened_fd, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = opened_fd ? opened_fd : open(path, O_RDONLY | O_CLOEXEC); /* which says why it cannot be */
 	char *text = NULL;
 	struct stat st;
 
@@ -189,8 +189,8 @@ static int start_http(struct control *c, struct err *err)
 	if (!c->service.http)
 		return err_set(err, -ENOMEM, "no memory for the HTTP service");
 	if (o->tls_certificate_path) {
-		certificate = read_pem(o->tls_certificate_path, err);
-		key = certificate ? read_pem(o->tls_key_path, err) : NULL;
+		certificate = read_pem(o->tls_certificate_path, o->tls_certificate_fd, err);
+		key = certificate ? read_pem(o->tls_key_path, o->tls_key_fd, err) : NULL;
 		error = key ? 0 : -EINVAL;
 	}
 	for (unsigned i = 0; i < count && !error; i++)

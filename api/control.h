@@ -34,7 +34,9 @@ struct control_options {
 	unsigned    worker_count, reactor_count;         /* as in BEGIN, which wins */
 	int         supervisor_fd;                       /* channel to the supervisor; non-blocking SOCK_SEQPACKET */
 	const char *tls_certificate_path, *tls_key_path; /* PEM; both or neither (NULL) */
+	int         tls_certificate_fd, tls_key_fd;      /* these files, opened; 0: they are not. Closed after reading */
 	const char *web_dir;                             /* of the dashboard (assets.h); NULL: the usual places */
+	int         web_fd;                              /* that directory, opened; 0: it is not. Closed after reading */
 	bool        allow_insecure;                      /* HTTP without TLS off loopback all the same */
 };
 

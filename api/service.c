@@ -258,7 +258,8 @@ int service_load(struct service *s, struct err *err)
 	int error = audit_open(&s->audit, s->options->state_dir, err);
 
 	if (!error)
-		error = assets_load(&s->assets, s->options->web_dir, err);
+		error = s->options->web_fd ? assets_read(&s->assets, s->options->web_fd, err) :
+					     assets_load(&s->assets, s->options->web_dir, err);
 	if (error)
 		return error;
 	snprintf(root, sizeof root, "%s/documents", s->options->state_dir);

@@ -107,8 +107,10 @@ static int open_directories(struct docstore *store, const char *root, struct err
 	if (rc < 0)
 		return rc;
 	store->root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (store->root_fd < 0 || !realpath(root, store->root))
+	if (store->root_fd < 0)
 		return err_errno(err, -errno, "cannot open \"%s\"", root);
+	if (!realpath(root, store->root)) /* we may not pass through a directory above; the path that we were given is a way */
+		snprintf(store->root, sizeof store->root, "%s", root);
 	if (mkdirat(store->root_fd, "tmp", 0700) < 0 && errno != EEXIST)
 		return err_errno(err, -errno, "cannot create \"%s/tmp\"", root);
 	store->tmp_fd = openat(store->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -61,6 +61,7 @@ int child_start(struct child *child, const struct spawn *spawn, uint64_t now_ns)
 	child->state = CHILD_RUNNING;
 	child->started_ns = now_ns;
 	child->ready = false;
+	child->forbidden[0] = '\0';
 	child->channel_fd = fds[0];
 	outbox_init(&child->outbox, fds[0]);
 	log_info("started %s pid=%d starts=%u", child->name, (int)pid, child->starts);
@@ -69,6 +70,11 @@ failed:
 	snprintf(child->last_exit, sizeof child->last_exit, "could not be started: %s", strerror(-rc));
 	wait_for_next_life(child, 0, now_ns);
 	return rc;
+}
+
+void child_forbidden(struct child *child, const struct msg_FORBIDDEN *message)
+{
+	snprintf(child->forbidden, sizeof child->forbidden, "%.32s (%u)", message->name, message->number);
 }
 
 void child_reaped(struct child *child, int wait_status, uint64_t now_ns)
@@ -81,6 +87,9 @@ void child_reaped(struct child *child, int wait_status, uint64_t now_ns)
 		signal_name = sigabbrev_np(WTERMSIG(wait_status));
 		snprintf(child->last_exit, sizeof child->last_exit, "killed by SIG%s%s", signal_name ? signal_name : "?",
 			 WCOREDUMP(wait_status) ? ", core dumped" : "");
+		if (WTERMSIG(wait_status) == SIGSYS)
+			snprintf(child->last_exit, sizeof child->last_exit, "used the forbidden system call %s",
+				 child->forbidden[0] ? child->forbidden : "of no name");
 	}
 	child_hang_up(child);
 	wait_for_next_life(child, now_ns - child->started_ns, now_ns);

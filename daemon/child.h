@@ -36,17 +36,20 @@ struct child {
 	struct outbox outbox;
 	uint64_t started_ns;
 	bool ready;             /* it said READY */
+	char forbidden[48];     /* the system call that it tried and may not use; "": none */
 
 	/* over all lives */
 	unsigned starts;
 	struct backoff backoff;
-	char last_exit[64];     /* "killed by SIGSEGV", "exited with status 1"; "" before the first death */
+	char last_exit[96];     /* "killed by SIGSEGV", "exited with status 1"; "" before the first death */
 };
 
 void child_init(struct child *child, enum channel_role role, unsigned index);
 /* Makes the channel and the process. `spawn` gives the command line and the lock. On failure: WAITING for the next try,
  * the reason in last_exit, negative errno. */
 int child_start(struct child *child, const struct spawn *spawn, uint64_t now_ns);
+/* It said FORBIDDEN, and is about to die of it. */
+void child_forbidden(struct child *child, const struct msg_FORBIDDEN *message);
 /* waitpid() returned it. */
 void child_reaped(struct child *child, int wait_status, uint64_t now_ns);
 /* SIGKILL; it stays RUNNING until it is reaped. */

@@ -8,6 +8,8 @@
 #include "options.h"
 
 struct daemon_roles {
+	/* opens, still as who started the daemon, what the role needs and its user may not be able to reach */
+	void (*open)(const struct options *options);
 	int  (*control)(const struct options *options, int supervisor_fd); /* exit status */
 	int  (*worker)(const struct options *options, int supervisor_fd);
 	void (*print_routes)(FILE *out);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,13 @@ static const struct option_row rows[] = {
 	{ "web", "DIR", OPTION_TEXT, AT(web), 0, 0,
 	  "files of the dashboard (default: the directory web beside lunetted, or else ../share/lunette/web from there)" },
 	{ "user", "NAME", OPTION_TEXT, AT(user), 0, 0,
-	  "run control and workers as this user (only when started as root); the state directory is given to it" },
+	  "run control and the workers as this user (only when started as root); the state directory is given to it "
+	  "(default: its owner when that is not root, else lunette, else nobody)" },
 	{ "group", "NAME", OPTION_TEXT, AT(group), 0, 0, "with --user: this group instead of the user's own" },
+	{ "no-seccomp", NULL, OPTION_FLAG, AT(no_seccomp), 0, 0,
+	  "let control and the workers use every system call, not only those that they need" },
+	{ "no-landlock", NULL, OPTION_FLAG, AT(no_landlock), 0, 0,
+	  "do without Landlock: what may be executed, whom a signal reaches" },
 	{ "log-level", "LEVEL", OPTION_LEVEL, AT(log_level), 0, 0,
 	  "error, warning, notice, info (default) or debug; log lines go to standard error" },
 	{ "pid-file", "FILE", OPTION_TEXT, AT(pid_file), 0, 0, "write the supervisor's process id there" },
@@ -56,6 +62,8 @@ static const struct option_row rows[] = {
 	{ "role", "ROLE", OPTION_TEXT, AT(role), 0, 0, NULL },
 	{ "index", "N", OPTION_NUMBER, AT(index), 0, OPTIONS_WORKERS_MAX - 1, NULL },
 	{ "supervisor-pid", "N", OPTION_NUMBER, AT(supervisor_pid), 1, 1u << 30, NULL },
+	{ "uid", "N", OPTION_NUMBER, AT(uid), 1, UINT_MAX - 1, NULL },
+	{ "gid", "N", OPTION_NUMBER, AT(gid), 0, UINT_MAX - 1, NULL },
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 

@@ -30,7 +30,7 @@ struct options {
 	bool        insecure_http;
 	const char *web;                /* or NULL */
 	const char *user, *group;       /* group NULL: the user's own */
-	bool        pin_cpus;
+	bool        pin_cpus, no_seccomp, no_landlock;
 	unsigned    log_level;          /* enum log_level */
 	const char *pid_file;           /* or NULL */
 	bool        print_routes, print_manual, help, version;
@@ -39,6 +39,7 @@ struct options {
 	const char *role;               /* NULL: this is the supervisor; "control", "worker" */
 	unsigned    index;
 	unsigned    supervisor_pid;
+	unsigned    uid, gid;             /* to become; 0: stay */
 };
 
 /* 0, or -EINVAL with words for a person in *err. */

@@ -2,18 +2,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "confine.h"
+
 #define EXEC_FAILED_STATUS 127
-#define INTERNAL_WORDS     6 /* --role R --index N --supervisor-pid P */
+#define INTERNAL_WORDS     10 /* --role R --index N --supervisor-pid P --uid U --gid G */
 
 struct command_line {
 	char **argv;
-	char   index[16], supervisor_pid[16];
+	char   index[16], supervisor_pid[16], uid[16], gid[16];
 };
 
 static int make_command_line(const struct spawn *spawn, struct command_line *ret)
@@ -32,6 +35,14 @@ static int make_command_line(const struct spawn *spawn, struct command_line *ret
 	*at++ = ret->index;
 	*at++ = (char *)"--supervisor-pid";
 	*at++ = ret->supervisor_pid;
+	if (spawn->privilege.drop) {
+		snprintf(ret->uid, sizeof ret->uid, "%u", spawn->privilege.uid);
+		snprintf(ret->gid, sizeof ret->gid, "%u", spawn->privilege.gid);
+		*at++ = (char *)"--uid";
+		*at++ = ret->uid;
+		*at++ = (char *)"--gid";
+		*at++ = ret->gid;
+	}
 	for (int i = 1; i < spawn->argc; i++)
 		*at++ = spawn->argv[i];
 	return 0;
@@ -105,20 +116,26 @@ pid_t spawn_child(const struct spawn *spawn)
 	return rc < 0 ? rc : pid;
 }
 
-int spawn_enter(const struct options *options, struct err *err)
+void spawn_name(const struct options *options)
 {
 	bool numbered = strcmp(options->role, "worker") == 0;
-	struct privilege privilege;
 	char name[24];
-	int rc;
 
 	snprintf(name, sizeof name, numbered ? "%s%u" : "%s", options->role, options->index);
 	log_open(name, options->log_level);
 	snprintf(name, sizeof name, numbered ? "lun-%s%u" : "lun-%s", options->role, options->index);
 	prctl(PR_SET_NAME, name, 0, 0, 0);
-	rc = privilege_find(options->user, options->group, &privilege, err);
-	if (rc == 0)
-		rc = privilege_drop(&privilege, err);
+}
+
+int spawn_enter(const struct options *options, struct err *err)
+{
+	struct privilege privilege = { options->uid != 0, options->uid, options->gid };
+	bool listens = strcmp(options->role, "control") == 0;
+	int rc = privilege_drop(&privilege, listens ? UINT64_C(1) << CAP_NET_BIND_SERVICE : 0, err);
+
+#ifdef LUNETTE_SANITIZED
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* or it cannot trace itself to look for leaks */
+#endif
 	if (rc == 0)
 		die_with((pid_t)options->supervisor_pid); /* again: a change of user forgets it */
 	return rc;

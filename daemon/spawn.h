@@ -26,6 +26,7 @@ enum inherited_fd {
 struct spawn {
 	const char *role; /* "control", "worker" */
 	unsigned index;
+	struct privilege privilege; /* what the child gives up */
 	int    argc;      /* the supervisor's own command line */
 	char **argv;
 	int    channel_fd, state_lock_fd; /* stay the caller's */
@@ -34,7 +35,9 @@ struct spawn {
 /* The child's process id, or a negative errno. A failed exec shows as exit status 127. One thread only. */
 pid_t spawn_child(const struct spawn *spawn);
 
-/* First thing in the child after exec: dies with the supervisor, drops privileges, names itself. 0 or negative errno. */
+/* First thing in the child after exec: names itself. What only the supervisor's user can open is opened between the two. */
+void spawn_name(const struct options *options);
+/* Drops privileges, dies with the supervisor. 0 or negative errno. */
 int spawn_enter(const struct options *options, struct err *err);
 
 #endif

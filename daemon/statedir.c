@@ -1,5 +1,6 @@
 #include "statedir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,7 +18,7 @@
 
 #define POLL_MS 20
 
-static int make(const char *path, uid_t uid, gid_t gid, struct err *err)
+static int make(const char *path, struct err *err)
 {
 	struct stat st;
 
@@ -27,8 +28,6 @@ static int make(const char *path, uid_t uid, gid_t gid, struct err *err)
 		return err_errno(err, -errno, "cannot look at the state directory %s", log_quoted(path));
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, -ENOTDIR, "the state directory %s is not a directory", log_quoted(path));
-	if ((st.st_uid != uid || st.st_gid != gid) && geteuid() == 0 && chown(path, uid, gid) < 0)
-		return err_errno(err, -errno, "cannot give the state directory %s to user %u", log_quoted(path), uid);
 	if (st.st_mode & 077)
 		log_warning("state directory is open to other users, mode %04o state=%s", st.st_mode & 07777,
 			    log_quoted(path));
@@ -103,9 +102,62 @@ static int write_holder(int fd, const char *path, struct err *err)
 	return 0;
 }
 
+/* What is in the directory of the open descriptor (which it closes) and belongs to `from`. What has a second name may lie
+ * elsewhere too, and is none of our files. 0 or negative errno. */
+static int give_content(int dir_fd, uid_t from, uid_t uid, gid_t gid)
+{
+	DIR *dir = fdopendir(dir_fd);
+	const struct dirent *entry;
+	struct stat st;
+	int rc = 0;
+
+	if (!dir) {
+		close(dir_fd);
+		return -errno;
+	}
+	while (rc == 0 && (errno = 0, entry = readdir(dir))) {
+		int fd = -1;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return closedir(dir), -errno;
+		if (S_ISDIR(st.st_mode)) {
+			fd = openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			rc = fd < 0 ? -errno : give_content(fd, from, uid, gid);
+		}
+		if (rc == 0 && st.st_uid == from && (S_ISDIR(st.st_mode) || st.st_nlink == 1) &&
+		    fchownat(dir_fd, entry->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+			rc = -errno;
+	}
+	if (rc == 0)
+		rc = -errno;
+	closedir(dir);
+	return rc;
+}
+
+/* The directory itself comes last: until then its new owner cannot enter, and a hand-over that was cut off begins again. */
+static int give(int dir_fd, const char *path, uid_t uid, gid_t gid, struct err *err)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (fstat(dir_fd, &st) < 0)
+		return err_errno(err, -errno, "cannot look at the state directory %s", log_quoted(path));
+	if ((st.st_uid == uid && st.st_gid == gid) || geteuid() != 0)
+		return 0;
+	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = fd < 0 ? -errno : give_content(fd, st.st_uid, uid, gid);
+	if (rc == 0 && fchownat(dir_fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		rc = -errno;
+	if (rc < 0)
+		return err_errno(err, rc, "cannot give the state directory %s to user %u", log_quoted(path), uid);
+	return 0;
+}
+
 int statedir_open(const char *path, uid_t uid, gid_t gid, struct err *err)
 {
-	int dir_fd, fd, rc = make(path, uid, gid, err);
+	int dir_fd, fd, rc = make(path, err);
 
 	if (rc < 0)
 		return rc;
@@ -116,6 +168,8 @@ int statedir_open(const char *path, uid_t uid, gid_t gid, struct err *err)
 	rc = fd < 0 ? err_errno(err, -errno, "cannot open %s/" STATEDIR_LOCK, path) : lock(fd, path, err);
 	if (rc == 0)
 		rc = write_holder(fd, path, err);
+	if (rc == 0)
+		rc = give(dir_fd, path, uid, gid, err);
 	close(dir_fd);
 	if (rc < 0 && fd >= 0)
 		close(fd);

@@ -13,6 +13,7 @@
 
 #include "child.h"
 #include "clock.h"
+#include "confine.h"
 #include "kept.h"
 #include "notify.h"
 #include "statedir.h"
@@ -279,6 +280,9 @@ static void on_message(struct supervisor *s, struct child *child, const struct m
 	case MSG_DROP_FD:
 		kept_drop(&s->kept, m->as.DROP_FD.name);
 		break;
+	case MSG_FORBIDDEN:
+		child_forbidden(child, &m->as.FORBIDDEN);
+		break;
 	case MSG_FATAL:
 		fprintf(stderr, "lunetted: %s\n", m->as.FATAL.text);
 		stop(s, m->as.FATAL.status ? (int)m->as.FATAL.status : EXIT_CANNOT);
@@ -324,6 +328,7 @@ static void reap(struct supervisor *s)
 	}
 	for_each_worker(w, s) {
 		if (w->child.state == CHILD_RUNNING && waitpid(w->child.pid, &status, WNOHANG) == w->child.pid) {
+			on_channel(s, &w->child); /* FORBIDDEN */
 			child_reaped(&w->child, status, now_ns);
 			report(s, w);
 		}
@@ -461,13 +466,15 @@ static int set_up(struct supervisor *s, struct err *err)
 	struct privilege privilege;
 	int rc;
 
-	rc = privilege_find(s->options->user, s->options->group, &privilege, err);
+	rc = privilege_find(s->options->user, s->options->group, s->options->state_dir, &privilege, err);
 	if (rc < 0)
 		return rc;
+	confine_report(!s->options->no_seccomp, !s->options->no_landlock);
 	rc = statedir_open(s->options->state_dir, privilege.uid, privilege.gid, err);
 	if (rc < 0)
 		return rc;
 	s->spawn.state_lock_fd = rc;
+	s->spawn.privilege = privilege;
 	rc = open_signals(s);
 	if (rc == 0)
 		rc = open_workers(s);

@@ -251,17 +251,15 @@ def a_byte_at_a_time_is_a_stream_all_the_same(env):
 @test(quick=True)
 def descriptors_that_run_out_do_not_stop_accepting_for_ever(env):
     """B013: the worker's limit is lowered under its feet."""
-    import resource
     with innocent(env) as daemon:
         worker = daemon.roles()["worker0"]
-        limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (process.descriptors(worker) + 3, limits[1]))
+        limit = process.limit_descriptors(worker, process.descriptors(worker) + 3)
         crowd = [Connection(daemon) for _ in range(20)]
         before = process.cpu_s(worker)
         wait.until(lambda: "cannot accept connections" in daemon.log(), "the log says so", 5 * env.slow)
         time.sleep(1)  # how long the CPU is watched
         env.note(f"CPU while it cannot accept: {process.cpu_s(worker) - before:.2f} s")
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
+        process.limit_descriptors(worker, limit)
         for connection in crowd:
             connection.close()
         wait.until(lambda: logs_in(daemon), "logins again", 10 * env.slow)

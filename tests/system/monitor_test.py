@@ -126,25 +126,12 @@ def every_chart_is_well_formed_svg_and_png(env):
             assert root.tag == SVG and answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'"
             assert answer.headers["content-disposition"] == f'inline; filename="{chart["name"]}.svg"'
         assert daemon.rest.get(f"/charts/{chart['name']}{query}", headers={"Accept": "image/*"}).headers["content-type"] == "image/svg+xml"
-        png = picture(daemon, f"/api/v1/charts/{chart['name']}.png{query}")
+        png = daemon.picture(f"/api/v1/charts/{chart['name']}.png{query}")
         if png is None:
             env.note("rsvg-convert is not installed")
         else:
             assert png.startswith(b"\x89PNG\r\n\x1a\n"), chart
     assert daemon.rest.get("/charts/iops", headers={"Accept": "text/html"}, expect=406).code == "not-acceptable"
-
-
-def picture(daemon, path):
-    """The bytes of a picture; None when PNG cannot be made here."""
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.http_port, timeout=60 * daemon.slow)
-    connection.request("GET", path, headers={"Authorization": f"Bearer {daemon.token()}"})
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    if answer.status == 503 and b"png-unavailable" in body:
-        return None
-    assert answer.status == 200, body
-    return body
 
 
 BAD = {
@@ -331,7 +318,7 @@ def drawing_does_not_delay_other_requests(env):
     daemon = env.daemon()
     daemon.serve("vol1")
     sampled(daemon, "vol1")
-    if picture(daemon, "/api/v1/charts/latency.png") is None:
+    if daemon.picture("/api/v1/charts/latency.png") is None:
         env.note("rsvg-convert is not installed")
     ends, statuses, late = time.monotonic() + 12, [], []
 

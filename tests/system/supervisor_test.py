@@ -1,6 +1,5 @@
 """The supervisor with the real control and workers: deaths, restarts, stops, and the second daemon on one state."""
 import os
-import pwd
 import signal
 import stat
 import time
@@ -145,26 +144,6 @@ def the_death_of_the_supervisor_ends_its_children_and_frees_the_state(env):
     daemon.process.wait(10)
     wait.until(lambda: not any(process.alive(pid) for pid in children), "children gone", 5 * env.slow)
     daemon.start()
-
-
-@test(quick=True)
-def with_user_the_children_run_as_that_user_for_ever(env):
-    if os.geteuid() != 0:
-        env.skip("needs root")
-    env.scratch.chmod(0o711)
-    daemon = env.daemon(extra=["--user", "nobody"])
-    nobody = pwd.getpwnam("nobody")
-    for role, pid in daemon.roles().items():
-        with open(f"/proc/{pid}/status", encoding="ascii") as status:
-            fields = dict(line.rstrip("\n").split(":\t", 1) for line in status)
-        assert set(fields["Uid"].split()) == {str(nobody.pw_uid)}, (role, fields)
-        assert set(fields["Gid"].split() + fields["Groups"].split()) == {str(nobody.pw_gid)}, (role, fields)
-        assert int(fields["CapEff"], 16) == 0 and fields["NoNewPrivs"] == "1", (role, fields)
-    daemon.rest.put("/luns/vol1", {"size_bytes": 1 << 20})
-    children = list(daemon.roles().values())
-    daemon.process.kill()
-    daemon.process.wait(10)
-    wait.until(lambda: not any(process.alive(pid) for pid in children), "children gone", 5 * env.slow)
 
 
 @test(quick=True)

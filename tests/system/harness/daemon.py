@@ -1,4 +1,5 @@
 """One lunetted under test: started with free ports and its own state directory, watched, stopped, and its log searched."""
+import http.client
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ from . import process, rest, wait
 
 TARGET = "iqn.2026-11.io.lunette:t1"
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:|"
-                       r"Assertion `.*' failed|\*\*\* stack smashing|malloc\(\): ")
+                       r"Assertion `.*' failed|\*\*\* stack smashing|malloc\(\): |used the forbidden system call")
 
 
 class NotReady(AssertionError):
@@ -30,6 +31,7 @@ class Daemon:
         self.portals = portals or [f"127.0.0.1:{process.free_port()}"]
         self.more_portals = []  # made by REST
         self.workers, self.reactors, self.extra = workers, reactors, list(extra)
+        self.prefix, self.preexec = [], None  # a program that starts it; what runs in its process before it
         self.log_path = self.state.parent / f"{self.state.name}.log"
         self.process = None
         self.lines = []
@@ -42,7 +44,7 @@ class Daemon:
         words = [self.program, "--state", str(self.state), "--http", f"127.0.0.1:{self.http_port}"]
         for portal in self.portals:
             words += ["--portal", portal]
-        return words + ["--workers", str(self.workers), "--reactors", str(self.reactors)] + self.extra
+        return self.prefix + words + ["--workers", str(self.workers), "--reactors", str(self.reactors)] + self.extra
 
     def start(self, timeout_s=20):
         """Starts it and waits for the line that starts with `ready`."""
@@ -50,7 +52,7 @@ class Daemon:
         self.started = time.monotonic()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                            stderr=log, text=True)
+                                            stderr=log, text=True, preexec_fn=self.preexec)
         threading.Thread(target=self._read_output, args=(self.process.stdout,), daemon=True).start()
         wait.until(lambda: self.ready_line or self.process.poll() is not None, "ready line", timeout_s * self.slow)
         if not self.ready_line:
@@ -149,7 +151,7 @@ class Daemon:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def sanitizer_report(self):
-        """The first line of a sanitizer's report or a failed assertion in the log, or None."""
+        """The first line in the log of a sanitizer's report, a failed assertion or a forbidden system call, or None."""
         return next((line for line in self.log().splitlines() if SANITIZER.search(line)), None)
 
     # ------------------------------------------------------------ its service
@@ -179,6 +181,18 @@ class Daemon:
             self.rest.put(path, target_body or {})
         self.rest.put(f"{path}/luns/{number}", {"lun": name})
         return self.url(target, number)
+
+    def picture(self, path):
+        """The bytes of a picture; None when PNG cannot be made here."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60 * self.slow)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {self.token()}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        if answer.status == 503 and b"png-unavailable" in body:
+            return None
+        assert answer.status == 200, body
+        return body
 
     def health(self):
         return self.rest.get("/health", expect=(200, 503)).json

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import socket
+import subprocess
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -52,11 +53,34 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def limit_descriptors(pid, soft):
+    """Sets how many descriptors the process may have open; returns what it was. Done as its user, who may; root needs more."""
+    user, group = (int(status(pid)[name].split()[0]) for name in ("Uid", "Gid"))
+    prlimit = ["prlimit", "--pid", str(pid)]
+    who = {"user": user, "group": group, "extra_groups": []} if os.geteuid() == 0 else {}
+    before = subprocess.run([*prlimit, "--nofile", "--raw", "--noheadings", "--output", "SOFT"], check=True, text=True,
+                            capture_output=True, **who)
+    subprocess.run([*prlimit, f"--nofile={soft}:"], check=True, **who)
+    return int(before.stdout)
+
+
+def status(pid):
+    """/proc/PID/status as a dictionary of strings."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
 def free_port(family=socket.AF_INET):
     """A TCP port that nobody uses on loopback now."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def is_free(port):
+    """True when nobody uses the TCP port on 127.0.0.1 now."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def have_ipv6():

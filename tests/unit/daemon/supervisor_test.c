@@ -18,12 +18,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "channel.h"
+#include "daemon/confine.h"
 #include "daemon/daemon.h"
 #include "daemon/spawn.h"
 #include "daemon/statedir.h"
@@ -91,6 +93,8 @@ static int worker(const struct options *options, int supervisor_fd)
 
 	if (fake("crash"))
 		_exit(7);
+	if (fake("forbidden") && first)
+		syscall(SYS_acct, NULL);
 	if (fake("garbage")) {
 		if (send(supervisor_fd, "\xff\xff garbage", 10, 0) != 10)
 			return 1;
@@ -130,7 +134,7 @@ static int worker(const struct options *options, int supervisor_fd)
 			fprintf(stderr, "worker %u drains\n", index);
 			if (fake("stubborn"))
 				for (;;)
-					pause();
+					poll(NULL, 0, -1);
 			return 0;
 		default:
 			break;
@@ -429,6 +433,20 @@ static void a_worker_that_dies_at_once_is_restarted_with_growing_delays(void **s
 	stop(&d);
 }
 
+static void a_forbidden_system_call_is_named_and_reported(void **state)
+{
+	struct lunetted d;
+
+	(void)state;
+	if (!seccomp_available())
+		skip();
+	run(&d, "forbidden", "1");
+	wait_for(&d, "worker0 used the forbidden system call acct (163), starting it again");
+	wait_for(&d, "worker 0 begins");
+	wait_for(&d, "exit=used the forbidden system call acct (163) end");
+	stop(&d);
+}
+
 static void a_message_that_makes_no_sense_is_dropped(void **state)
 {
 	struct lunetted d;
@@ -589,6 +607,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(control_learns_of_the_death_and_the_return_of_a_worker),
 		cmocka_unit_test(a_killed_control_comes_back_to_its_descriptors_and_its_workers),
 		cmocka_unit_test(a_worker_that_dies_at_once_is_restarted_with_growing_delays),
+		cmocka_unit_test(a_forbidden_system_call_is_named_and_reported),
 		cmocka_unit_test(a_message_that_makes_no_sense_is_dropped),
 		cmocka_unit_test(a_second_daemon_on_the_same_state_is_refused_in_one_line),
 		cmocka_unit_test(the_state_directory_is_made_private),
@@ -601,6 +620,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		return daemon_main(argc, argv, &(struct daemon_roles){ control, worker, print_routes });
+		return daemon_main(argc, argv, &(struct daemon_roles){ NULL, control, worker, print_routes });
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
