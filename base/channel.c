@@ -225,9 +225,10 @@ int channel_receive(int fd, enum channel_role sender, enum channel_role receiver
 	ssize_t n;
 	int passed, result;
 
+	/* ECONNRESET: the peer closed before it had read all of ours. That is told once, before what it sent. */
 	do
 		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	if (n == 0)

@@ -70,6 +70,14 @@ static void give_up(struct child *child, const char *why)
 	child_kill(child);
 }
 
+/* A message could not be sent. The channel stays open until it is read to its end, because a child that died may have said
+ * why: FORBIDDEN, FATAL. */
+static void send_failed(struct child *child, int error)
+{
+	log_debug("%s cannot be sent to: %s", child->name, strerror(-error));
+	child_kill(child);
+}
+
 /* To a child that runs; others are briefed when they start. */
 static void post(struct supervisor *s, struct child *child, enum message_kind kind, const void *message)
 {
@@ -80,12 +88,14 @@ static void post(struct supervisor *s, struct child *child, enum message_kind ki
 		return;
 	was_empty = outbox_empty(&child->outbox);
 	rc = outbox_send(&child->outbox, kind, message);
-	if (rc == -ENOBUFS)
+	if (rc == -ENOBUFS) {
 		log_error("%s does not read its messages, killing it", child->name);
-	if (rc < 0)
 		give_up(child, strerror(-rc));
-	else if (was_empty && !outbox_empty(&child->outbox))
+	} else if (rc < 0) {
+		send_failed(child, rc);
+	} else if (was_empty && !outbox_empty(&child->outbox)) {
 		watch_channel(s, child, EPOLL_CTL_MOD);
+	}
 }
 
 static void post_peer(struct supervisor *s, struct child *child, const char *role, unsigned index, int fd)
@@ -311,7 +321,7 @@ static void on_channel(struct supervisor *s, struct child *child)
 	if (child->channel_fd >= 0 && !outbox_empty(&child->outbox)) {
 		rc = outbox_flush(&child->outbox);
 		if (rc < 0)
-			give_up(child, strerror(-rc));
+			send_failed(child, rc);
 		else if (outbox_empty(&child->outbox))
 			watch_channel(s, child, EPOLL_CTL_MOD);
 	}

@@ -195,6 +195,20 @@ static void an_empty_queue_and_a_dead_peer_are_told_apart(void **state)
 	assert_true(channel_send(p->b, MSG_DRAIN, &(struct msg_DRAIN){ 1 }) < 0);
 }
 
+static void the_last_words_of_a_peer_that_read_nothing_are_heard(void **state)
+{
+	struct pair *p = *state;
+	struct message m;
+
+	assert_int_equal(channel_send(p->a, MSG_DRAIN, &(struct msg_DRAIN){ 1 }), 0);
+	assert_int_equal(channel_send(p->b, MSG_FATAL, &(struct msg_FATAL){ 9, "the roof is on fire" }), 0);
+	close(p->b);
+	assert_int_equal(channel_receive(p->a, ROLE_CONTROL, ROLE_SUPERVISOR, buffer, &m), 0);
+	assert_int_equal(m.kind, MSG_FATAL);
+	assert_int_equal(channel_receive(p->a, ROLE_CONTROL, ROLE_SUPERVISOR, buffer, &m), -ECONNRESET);
+	p->b = dup(p->a); /* for the teardown */
+}
+
 static void a_full_queue_says_again_later(void **state)
 {
 	struct pair *p = *state;
@@ -272,6 +286,7 @@ int main(void)
 						close_pair),
 		cmocka_unit_test_setup_teardown(descriptors_of_a_refused_message_do_not_leak, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(an_empty_queue_and_a_dead_peer_are_told_apart, open_pair, close_pair),
+		cmocka_unit_test_setup_teardown(the_last_words_of_a_peer_that_read_nothing_are_heard, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(a_full_queue_says_again_later, open_pair, close_pair),
 		cmocka_unit_test_setup_teardown(a_blob_beyond_the_limit_is_not_sent, open_pair, close_pair),
 		cmocka_unit_test(a_memfd_carries_its_bytes_and_refuses_changes),
