@@ -68,6 +68,8 @@ static void begin_part(struct mail *mail)
 	reactor->check_aborts = true;
 }
 
+/* Nobody works on its tasks any more. What is left of one may be a PDU in the transport: it does nothing to the LU, and a
+ * peer that does not read must not keep others waiting. */
 static bool quiet(const struct iscsi_abort_part *part)
 {
 	list_for_each(node, &part->reactor->connections) {
@@ -78,7 +80,7 @@ static bool quiet(const struct iscsi_abort_part *part)
 		list_for_each(pos, &session->tasks) {
 			struct iscsi_task *task = container_of(pos, struct iscsi_task, link);
 
-			if (task->scsi.aborted && task_matches(part, task))
+			if (task->scsi.aborted && task->state == ISCSI_TASK_EXECUTING && task_matches(part, task))
 				return false;
 		}
 	}

@@ -143,6 +143,7 @@ static void scsi_done(struct scsi_task *scsi)
 
 	if (scsi->aborted) {
 		task->state = ISCSI_TASK_RECEIVING; /* nobody works on it any more */
+		task->session->reactor->check_aborts |= !list_empty(&task->session->reactor->aborts);
 		iscsi_task_quiet(task);
 	} else {
 		respond(task);

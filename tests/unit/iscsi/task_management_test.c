@@ -187,6 +187,22 @@ static void a_lun_reset_waits_for_the_tasks_of_every_session(void **state)
 	house_free(house);
 }
 
+/* An R2T that its peer does not take did that: for 30 s no reset of the LU was answered to anybody. */
+static void a_session_that_does_not_read_keeps_no_reset_waiting(void **state)
+{
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, ""), *deaf = wire_login(house, "");
+
+	(void)state;
+	wire_settle(wire);
+	wire_settle(deaf);
+	deaf->stuck = true;
+	wire_write10(deaf, 0, 1, NULL, 0);
+	wire_task_response(wire, wire_task_management(wire, LU_RESET, 0, 0, 0), 0);
+	deaf->stuck = false;
+	house_free(house);
+}
+
 static void two_sessions_reset_at_once_and_both_are_answered(void **state)
 {
 	struct house *house = house_new(NULL);
@@ -370,6 +386,7 @@ int main(void)
 		cmocka_unit_test(functions_that_concern_nothing_are_answered_with_why),
 		cmocka_unit_test(abort_task_set_concerns_one_session_and_one_lun),
 		cmocka_unit_test(a_lun_reset_waits_for_the_tasks_of_every_session),
+		cmocka_unit_test(a_session_that_does_not_read_keeps_no_reset_waiting),
 		cmocka_unit_test(two_sessions_reset_at_once_and_both_are_answered),
 		cmocka_unit_test(a_session_that_ends_during_its_reset_leaves_nothing),
 		cmocka_unit_test(a_cold_reset_ends_every_session_of_the_target),
