@@ -195,6 +195,18 @@ def idle(count):
     return run
 
 
+def many_sessions(count):
+    """B003: so many sessions at a time, all of which read; the slots of statistics end before they do."""
+    def run(world):
+        sessions = [Initiator(world).full(clear=False) for _ in range(count)]
+        for session in sessions:
+            session.command([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096)
+        for session in sessions:
+            word = session.outcome()
+            assert word == "good" or word.startswith("check:6"), word
+    return run
+
+
 def stopped_logins(count):
     """Logins that stop behind their header took the buffers of all others: no I/O, no login."""
     def run(world):
@@ -267,6 +279,8 @@ def cases():
     yield Case("B011", "an initiator frozen in a write", frozen_initiator)
     yield Case("B003", "one address", per_address)
     yield Case("B003", "10,000 idle connections", idle(10000))
+    yield Case("B003", "1,000 sessions", many_sessions(1000))
+    yield Case("B003", "18,000 sessions", many_sessions(18000), soak=True)
     yield Case("B003", "6,000 logins that stop behind their header", stopped_logins(6000))
     yield Case("B004", "eight readers that stop", stopped_readers)
     yield Case("B013", "few open files", few_open_files)
