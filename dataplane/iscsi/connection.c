@@ -71,6 +71,15 @@ void iscsi_release_receive_list(struct iscsi_connection *connection)
 	connection->reactor->released = true;
 }
 
+void iscsi_release_login_data(struct iscsi_connection *connection)
+{
+	free(connection->login_data);
+	connection->login_data = NULL;
+	connection->receive_list.count = 0; /* it was its element */
+	connection->reactor->login_text_bytes -= connection->login_text_bytes;
+	connection->login_text_bytes = 0;
+}
+
 static void log_drop(struct iscsi_connection *connection, const char *why)
 {
 	struct iscsi_session *session = connection->session;
@@ -153,10 +162,11 @@ void iscsi_connection_free(struct iscsi_connection *connection)
 		connection->reactor->node->connection_closed(&connection->peer);
 	if (connection->mover)
 		connection->mover->ops->free(connection->mover);
+	if (connection->login)
+		iscsi_release_login_data(connection);
 	iscsi_login_free(connection->login);
 	if (connection->held)
 		iscsi_held_free(connection->reactor, connection->held);
-	free(connection->login_data);
 	free(connection->text);
 	free(connection);
 }

@@ -25,6 +25,7 @@
 #define ISCSI_AHS_MAX_BYTES     272    /* Extended CDB of 260 bytes and its header, one Bidirectional Read AHS */
 #define ISCSI_WRITE_STALL_S     30     /* a peer that takes nothing for so long is dropped */
 #define ISCSI_GAP_S             15     /* a missing CmdSN ends the session after so long */
+#define ISCSI_LOGIN_TEXT_MAX    (64U << 20) /* text of continued logins in one reactor; more: they are refused */
 #define ISCSI_HELD_MAX          32     /* PDUs kept ahead of a missing CmdSN */
 #define ISCSI_HELD_BYTES_MAX    (64U << 20) /* their data in one reactor; more: the connection is not read */
 #define ISCSI_DISCOVERY_IDLE_S  60     /* a discovery session that asks for nothing so long ends: nobody pings it */
@@ -117,6 +118,7 @@ struct iscsi_reactor {
 	struct iscsi_tally tally;
 	uint64_t now_ns;               /* at the start of this turn */
 	uint64_t held_bytes;           /* data in struct iscsi_held */
+	uint64_t login_text_bytes;     /* of connections in login phase */
 };
 
 struct stats_slot *iscsi_target_stats(struct iscsi_reactor *reactor, const char *target_name); /* may be NULL */
@@ -179,6 +181,7 @@ struct iscsi_connection {
 	struct sgl receive_list;      /* data of PDUs that are not a task's (text, ping): owner SGL_ISCSI; in login phase its
 				       * one element is login_data, which is no buffer of the pool: its owner is SGL_NOBODY */
 	uint8_t *login_data;          /* ISCSI_LOGIN_DATA_MAX bytes once data has come, until full feature phase */
+	uint32_t login_text_bytes;    /* all that came until full feature phase */
 	struct sgl_share share;       /* buffers of the pool in its tasks, replies and receive_list */
 	struct iscsi_held *held;      /* when it is to be kept for later */
 	struct sgl held_list;         /* its data */
@@ -195,6 +198,7 @@ struct iscsi_connection {
 struct iscsi_connection *iscsi_connection_new(struct iscsi_reactor *reactor, const struct iscsi_peer *peer);
 /* Closes the transport, aborts what runs; frees itself when quiet. why: for the log; NULL: say nothing. */
 void iscsi_connection_drop(struct iscsi_connection *connection, const char *why);
+void iscsi_release_login_data(struct iscsi_connection *connection);
 void iscsi_release_receive_list(struct iscsi_connection *connection);
 /* Resumed by the reactor. Returns ISCSI_RECEIVE_WAIT. */
 enum iscsi_receive iscsi_connection_wait(struct iscsi_connection *connection, enum iscsi_wait reason);

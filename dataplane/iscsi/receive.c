@@ -43,6 +43,13 @@ static enum iscsi_receive login_header(struct iscsi_connection *connection, cons
 		iscsi_connection_drop(connection, "out of memory");
 		return ISCSI_RECEIVE_CLOSED;
 	}
+	connection->login_text_bytes += list->len_bytes;
+	connection->reactor->login_text_bytes += list->len_bytes;
+	if (connection->login_text_bytes > ISCSI_LOGIN_DATA_MAX &&
+	    connection->reactor->login_text_bytes > ISCSI_LOGIN_TEXT_MAX) {
+		iscsi_connection_drop(connection, "too much text of logins that are continued");
+		return ISCSI_RECEIVE_CLOSED;
+	}
 	list->element[0] = (struct iovec){ connection->login_data, list->len_bytes };
 	connection->mover->sink = (struct iscsi_sink){ list, 0 };
 	return ISCSI_RECEIVE_OK;

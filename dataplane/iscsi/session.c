@@ -284,9 +284,7 @@ static void enter_full_feature_phase(struct iscsi_connection *connection)
 	connection->deadline_ns = 0;
 	iscsi_login_free(connection->login);
 	connection->login = NULL;
-	free(connection->login_data);
-	connection->login_data = NULL;
-	connection->receive_list.count = 0; /* it was its element */
+	iscsi_release_login_data(connection);
 	if (session->discovery) {
 		log_debug("discovery session initiator=%s peer=%s", log_quoted(session->initiator_name),
 			  connection->peer_text);

@@ -198,12 +198,36 @@ def idle(count):
 def many_sessions(count):
     """B003: so many sessions at a time, all of which read; the slots of statistics end before they do."""
     def run(world):
-        sessions = [Initiator(world).full(clear=False) for _ in range(count)]
-        for session in sessions:
-            session.command([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096)
+        sessions = []
+        for _ in range(count):
+            sessions.append(Initiator(world).full(clear=False))
+            sessions[-1].command([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096)
+        assert len(world.daemon.rest.get("/sessions?limit=1000").json["items"]) == min(count, 1000) or count < 1000
         for session in sessions:
             word = session.outcome()
             assert word == "good" or word.startswith("check:6"), word
+    return run
+
+
+def long_logins(count):
+    """B022: logins that are continued up to their limit of text and stay: their memory has a limit of its own."""
+    def run(world):
+        worker, stopped, refused = world.roles["worker0"], [], 0
+        before = process.memory_kib(worker)
+        for _ in range(count):
+            connection = Initiator(world)
+            stopped.append(connection)
+            for _ in range(7):
+                connection.send_or_closed(connection.login_pdu(p.SECURITY, None, b"a" * 8192, more=True))
+        for connection in stopped:
+            try:
+                refused += any(connection.login_response().status == 0x0302 for _ in range(7))
+            except (ConnectionError, AssertionError):
+                refused += 1
+        grown = process.memory_kib(worker) - before
+        world.full()
+        world.env.note(f"{count} logins with 56 KiB of text each: {refused} refused, memory {grown >> 10} MiB")
+        assert refused > count // 10 and grown < 320 << 10, (refused, grown)
     return run
 
 
@@ -280,7 +304,8 @@ def cases():
     yield Case("B003", "one address", per_address)
     yield Case("B003", "10,000 idle connections", idle(10000))
     yield Case("B003", "1,000 sessions", many_sessions(1000))
-    yield Case("B003", "18,000 sessions", many_sessions(18000), soak=True)
+    yield Case("B003", "16,000 sessions", many_sessions(16000), soak=True)
+    yield Case("B022", "4,000 logins with 56 KiB of text", long_logins(4000), quiet=False)
     yield Case("B003", "6,000 logins that stop behind their header", stopped_logins(6000))
     yield Case("B004", "eight readers that stop", stopped_readers)
     yield Case("B013", "few open files", few_open_files)
