@@ -22,7 +22,7 @@ static pthread_rwlock_t commits = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_mutex_t growing = PTHREAD_MUTEX_INITIALIZER;
 
 /* Documents <kind>/<lun id> that go with a LUN. */
-static const char *const lun_documents[] = { "map", "reservation", "sanitize", "identifying" };
+static const char *const lun_documents[] = { "map", "reservation", "sanitize", "identifying", "atomic" };
 
 struct lun_commit {
 	struct docstore *documents;

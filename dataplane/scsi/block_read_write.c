@@ -129,21 +129,38 @@ static void read_done(struct lun_io *io, int result)
 		scsi_fail_errno(task, result, false);
 	else
 		task->data_in_bytes = task->data_bytes;
-	task->done(task);
+	if (__builtin_expect(task->lock.lun != NULL, 0))
+		scsi_finish(task);
+	else
+		task->done(task);
 }
 
-void scsi_read(struct scsi_task *task)
+static void read_now(struct scsi_task *task)
 {
-	if (!task->io.blocks) {
-		task->done(task);
-		return;
-	}
 	task->io.op = LUN_READ;
 	task->io.data = &task->data;
 	task->io.data_offset = 0;
 	task->io.fua = fua_of(task);
 	sgl_hand(&task->data, SGL_SCSI, SGL_LUN);
 	scsi_block_submit(task, read_done);
+}
+
+static void read_granted(struct scsi_task *task)
+{
+	if (task->aborted || !scsi_sanitize_allows(task))
+		scsi_finish(task);
+	else
+		read_now(task);
+}
+
+void scsi_read(struct scsi_task *task)
+{
+	if (!task->io.blocks)
+		task->done(task);
+	else if (__builtin_expect(atomic_load_explicit(&task->itl->lu->reads_lock, memory_order_acquire), 0))
+		scsi_block_quiesce(task, task->io.lba, task->io.blocks, false, read_granted); /* atomic writes: all or none of one */
+	else
+		read_now(task);
 }
 
 static void write_done(struct lun_io *io, int result)

@@ -158,7 +158,8 @@ static void block_limits(const struct scsi_task *task, struct wire_writer *w)
 	wire_put_u32(w, lu->provisioned ? lu->unmap_granularity_blocks : 0);
 	wire_put_u32(w, lu->provisioned ? 0x80000000 : 0); /* UGAVALID, alignment 0 */
 	wire_put_u64(w, SCSI_WRITE_SAME_MAX);
-	wire_put_zeroes(w, 20);                  /* atomic writes: none */
+	wire_put_u32(w, SCSI_ATOMIC_MAX_BLOCKS); /* MAXIMUM ATOMIC TRANSFER LENGTH */
+	wire_put_zeroes(w, 16);                  /* any alignment and granularity; no boundaries */
 }
 
 static void block_characteristics(const struct scsi_task *task, struct wire_writer *w)

@@ -22,6 +22,7 @@
 #define SCSI_UNMAP_MAX_BLOCKS    (1024u * 1024)  /* VPD B0h MAXIMUM UNMAP LBA COUNT */
 #define SCSI_UNMAP_MAX_RANGES    256u            /* VPD B0h MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT */
 #define SCSI_COMPARE_MAX_BLOCKS  255u            /* VPD B0h MAXIMUM COMPARE AND WRITE LENGTH */
+#define SCSI_ATOMIC_MAX_BLOCKS   256u            /* VPD B0h MAXIMUM ATOMIC TRANSFER LENGTH */
 #define SCSI_OPTIMAL_BYTES       (1024u * 1024)  /* VPD B0h OPTIMAL TRANSFER LENGTH */
 
 /* --- sense data (sense.c; SPC-4 4.5) --- */
@@ -238,7 +239,7 @@ struct scsi_itl {
 
 enum scsi_sanitize_state { SANITIZE_NONE, SANITIZE_RUNS, SANITIZE_FAILED };
 
-enum { PROTECT_ATTRIBUTE = 1, PROTECT_SOFTWARE = 2 };
+enum { PROTECT_ATTRIBUTE = 1, PROTECT_SOFTWARE = 2, PROTECT_JOURNAL = 4 /* atomic.c */ };
 
 struct scsi_lu {
 	struct lun *lun;
@@ -249,11 +250,14 @@ struct scsi_lu {
 	bool     provisioned;         /* LBPME: thin, and the store can unmap */
 	bool     unmap_zeroes, volatile_cache;
 	uint32_t block_bytes, physical_block_bytes, unmap_granularity_blocks;
+	uint32_t sector_bytes;        /* what the medium never tears */
 
 	_Atomic uint32_t protect;     /* PROTECT_* */
 	_Atomic bool descriptor_sense; /* D_SENSE */
 	_Atomic bool ejected;
 
+	_Atomic bool reads_lock;      /* READ locks its range: there are atomic writes */
+	uint64_t journal_version;     /* of atomic/<lun id>; who holds the journal's lock */
 	_Atomic uint32_t sanitize_state; /* enum scsi_sanitize_state; changed under the lock, or by the one who runs it */
 	_Atomic uint32_t sanitize_epoch; /* grows when a sanitize begins: tasks that were begun before must not go on */
 	struct sanitize *sanitize;    /* sanitize.h; never NULL */
@@ -310,6 +314,10 @@ enum { DESIGNATOR_T10 = 1, DESIGNATOR_NAA = 3, DESIGNATOR_RTPI = 4, DESIGNATOR_T
 size_t scsi_t10_id(const struct lun_attributes *attributes, char ret_id[SCSI_T10_ID_MAX]);
 /* VPD page 8Fh without its header (copy_inquiry.c). */
 void scsi_third_party_copy_page(const struct scsi_task *task, struct wire_writer *w);
+
+/* Atomic writes (atomic.c): undoes one that was interrupted; blocking. 0 or negative errno. */
+int  scsi_atomic_recover(struct scsi_lu *lu, struct err *err);
+void scsi_atomic_release(struct scsi_task *task); /* what its atomic write holds */
 
 /* Sanitize (sanitize.c): reads sanitize/<lun id>, blocking, and goes on with one that was under way. 0 or negative errno. */
 int  scsi_sanitize_init(struct scsi_lu *lu, struct err *err);

@@ -17,6 +17,7 @@ static void take_limits(struct scsi_lu *lu, const struct lun_attributes *attribu
 	lu->provisioned = attributes->thin && limits.unmap_granularity_bytes;
 	lu->unmap_zeroes = limits.unmap_zeroes;
 	lu->volatile_cache = limits.volatile_cache;
+	lu->sector_bytes = limits.align_bytes > attributes->block_bytes ? limits.align_bytes : attributes->block_bytes;
 	lu->unmap_granularity_blocks = limits.unmap_granularity_bytes >> lu->block_shift;
 	if (!lu->unmap_granularity_blocks)
 		lu->unmap_granularity_blocks = 1;
@@ -41,6 +42,11 @@ struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *service
 	lu->pr = scsi_pr_load(lu, &lu->pr_version, err);
 	if (!lu->pr) {
 		err_wrap(err, "reservations of LUN %s", attributes->name);
+		scsi_lu_free(lu);
+		return NULL;
+	}
+	if (scsi_atomic_recover(lu, err) < 0) {
+		err_wrap(err, "atomic write of LUN %s", attributes->name);
 		scsi_lu_free(lu);
 		return NULL;
 	}

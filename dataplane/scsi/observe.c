@@ -9,6 +9,7 @@ static const struct {
 	{ scsi_write, SCSI_COUNT_WRITE },
 	{ scsi_write_verify, SCSI_COUNT_WRITE },
 	{ scsi_orwrite, SCSI_COUNT_WRITE },
+	{ scsi_write_atomic, SCSI_COUNT_WRITE },
 	{ scsi_synchronize_cache, SCSI_COUNT_FLUSH },
 	{ scsi_unmap, SCSI_COUNT_UNMAP },
 	{ scsi_write_same, SCSI_COUNT_UNMAP },

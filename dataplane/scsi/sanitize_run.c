@@ -4,19 +4,18 @@
  * its answer, for that may be aborted meanwhile.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "clock.h"
+#include "dataplane/scsi/blocking_io.h"
 #include "dataplane/scsi/sanitize.h"
 #include "dataplane/scsi/token.h"
 #include "log.h"
+#include "thread.h"
 
 #define PIECE_BYTES        (4u << 20)
 #define UNMAP_PIECE_BYTES  (UINT64_C(256) << 20)
-#define CONTEXT_DEPTH      32
-#define LOOK_MS            50                /* between two looks at the waiting command */
 #define SAVE_INTERVAL_NS   (5 * NS_PER_S)
 #define STARTED_AT         "sanitize of LUN %s"
 
@@ -29,13 +28,10 @@ void scsi_sanitize_set_rate(uint64_t rate_bytes_per_s)
 
 struct run {
 	struct sanitize *sanitize;
-	struct mailbox mailbox;
-	struct store_ctx *context;
-	struct lun_io io;
+	struct blocking_io io;
 	struct lun_lock lock;
 	struct sgl block;        /* one logical block: what is written */
-	bool busy, locked;
-	int result;              /* of io */
+	bool locked;
 	uint64_t capacity;       /* blocks */
 	uint64_t due_ns;         /* when the next piece may start */
 	uint64_t saved_ns;
@@ -78,10 +74,10 @@ static void look(struct sanitize *sanitize)
 	mailbox_post(sanitize->waiter.reply_to, &sanitize->waiter.mail);
 }
 
-/* Waits, at most until the time given or LOOK_MS; false: the LU goes. */
+/* Waits, at most until the time given or BLOCKING_IO_LOOK_MS; false: the LU goes. */
 static bool pause_until(struct sanitize *sanitize, uint64_t until_ns)
 {
-	uint64_t now_ns = clock_now_ns(), look_ns = now_ns + LOOK_MS * NS_PER_MS;
+	uint64_t now_ns = clock_now_ns(), look_ns = now_ns + BLOCKING_IO_LOOK_MS * NS_PER_MS;
 	struct timespec at;
 	bool go_on;
 
@@ -119,40 +115,14 @@ static void answer(struct sanitize *sanitize, enum scsi_sanitize_state state, co
 
 /* --- I/O --- */
 
-static void io_done(struct lun_io *io, int result)
-{
-	struct run *run = container_of(io, struct run, io);
-
-	run->result = result;
-	run->busy = false;
-}
-
-static void turn(struct run *run)
-{
-	struct pollfd fds[] = { { store_ctx_fd(run->context), POLLIN, 0 }, { mailbox_fd(&run->mailbox), POLLIN, 0 } };
-
-	store_ctx_flush(run->context);
-	if (store_ctx_reap(run->context) + mailbox_run(&run->mailbox))
-		return;
-	poll(fds, 2, LOOK_MS);
-	look(run->sanitize);
-}
-
 static int do_io(struct run *run, enum lun_op op, uint64_t lba, uint64_t blocks)
 {
-	run->io.op = op;
-	run->io.lun = run->sanitize->lu->lun;
-	run->io.lba = lba;
-	run->io.blocks = blocks;
-	run->io.data = op == LUN_WRITE_SAME ? &run->block : NULL;
-	run->io.data_offset = 0;
-	run->io.fua = op == LUN_WRITE_SAME;
-	run->io.done = io_done;
-	run->busy = true;
-	lun_submit(&run->io, run->context);
-	while (run->busy)
-		turn(run);
-	return run->result;
+	return blocking_io_do(&run->io, run->sanitize->lu->lun, op, lba, blocks, op == LUN_WRITE_SAME ? &run->block : NULL);
+}
+
+static void look_again(void *arg)
+{
+	look(arg);
 }
 
 static void granted(struct lun_lock *lock)
@@ -164,13 +134,13 @@ static void granted(struct lun_lock *lock)
 static int lock_all(struct run *run)
 {
 	run->lock = (struct lun_lock){ .lun = run->sanitize->lu->lun, .lba = 0, .blocks = run->capacity, .exclusive = true,
-				       .granted = granted, .reply_to = &run->mailbox };
+				       .granted = granted, .reply_to = &run->io.mailbox };
 	if (lun_lock_take(&run->lock))
 		run->locked = true;
 	while (!run->locked) {
 		if (!pause_until(run->sanitize, clock_now_ns() + NS_PER_MS))
 			return -ECANCELED;
-		mailbox_run(&run->mailbox);
+		mailbox_run(&run->io.mailbox);
 	}
 	scsi_tokens_overwritten(run->sanitize->lu, 0, run->capacity);
 	return 0;
@@ -274,33 +244,28 @@ static int do_passes(struct run *run, struct err *err)
 static int open_run(struct run *run, struct err *err)
 {
 	struct scsi_lu *lu = run->sanitize->lu;
-	void *block;
-	int result = mailbox_init(&run->mailbox);
+	void *block = aligned_alloc(SGL_ALIGN, SGL_ALIGN);
 
-	if (result < 0)
-		return err_errno(err, result, "mailbox");
-	run->context = store_ctx_new(CONTEXT_DEPTH, lu->services.offload, &run->mailbox, err);
-	block = aligned_alloc(SGL_ALIGN, SGL_ALIGN);
-	if (!run->context || !block) {
-		free(block);
-		return run->context ? err_set(err, -ENOMEM, "out of memory") : err->code;
-	}
+	if (!block)
+		return err_set(err, -ENOMEM, "out of memory");
 	run->block = (struct sgl){ .element = { { block, lu->block_bytes } }, .count = 1, .owner = SGL_LUN,
 				   .len_bytes = lu->block_bytes };
 	run->capacity = lun_capacity_blocks(lu->lun);
+	if (blocking_io_init(&run->io, lu->services.offload, err) < 0)
+		return err->code;
+	run->io.idle = look_again;
+	run->io.idle_arg = run->sanitize;
 	return 0;
 }
 
 static void close_run(struct run *run)
 {
-	if (run->lock.lun)
+	if (run->lock.lun) {
 		lun_lock_release(&run->lock);
-	if (run->mailbox.event_fd >= 0)
-		mailbox_run(&run->mailbox); /* a grant that was on its way */
+		mailbox_run(&run->io.mailbox); /* a grant that was on its way */
+	}
 	free(run->block.element[0].iov_base);
-	if (run->context)
-		store_ctx_free(run->context);
-	mailbox_fini(&run->mailbox);
+	blocking_io_fini(&run->io);
 	free(run);
 }
 
@@ -312,7 +277,6 @@ static int do_all(struct sanitize *sanitize, struct err *err)
 	if (!run)
 		return err_set(err, -ENOMEM, "out of memory");
 	run->sanitize = sanitize;
-	run->mailbox.event_fd = -1;
 	result = open_run(run, err);
 	if (result == 0)
 		result = lock_all(run);
@@ -388,7 +352,7 @@ int sanitize_start(struct sanitize *sanitize)
 	if (sanitize->resumed)
 		scsi_job_start(sanitize->lu->services.jobs, &again, &sanitize->job); /* unseen when there are too many */
 	sanitize->stop = false;
-	result = -pthread_create(&sanitize->thread, NULL, thread_main, sanitize);
+	result = thread_start(&sanitize->thread, thread_main, sanitize);
 	sanitize->has_thread = result == 0;
 	return result;
 }

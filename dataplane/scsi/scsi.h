@@ -106,6 +106,7 @@ struct scsi_task {
 	struct offload_job job;
 	uint32_t sanitize_epoch; /* scsi_lu.sanitize_epoch at begin */
 	struct sgl scratch;      /* for read-modify-write and verify; from reactor->pool */
+	struct scsi_atomic *atomic; /* an atomic write under way; NULL: none */
 	struct scsi_copy *copy;  /* a third-party copy under way; NULL: none. The iSCSI layer sets NULL, too */
 	uint64_t state[16];      /* a handler's own */
 };

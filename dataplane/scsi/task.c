@@ -63,6 +63,8 @@ static void release_what_it_holds(struct scsi_task *task)
 		lun_lock_release(&task->lock);
 		task->lock.lun = NULL;
 	}
+	if (task->atomic)
+		scsi_atomic_release(task);
 	if (task->scratch.owner != SGL_NOBODY) {
 		sgl_release(task->reactor->pool, &task->scratch, SGL_SCSI);
 		task->scratch.owner = SGL_NOBODY;
@@ -208,7 +210,7 @@ static bool medium_allows(struct scsi_task *task, const struct scsi_itl *itl, en
 	if (!protect && !itl->read_only)
 		return true;
 	scsi_task_fail(task, KEY_DATA_PROTECT,
-		       protect & PROTECT_ATTRIBUTE || itl->read_only ? ASC_WRITE_PROTECTED :
+		       protect & (PROTECT_ATTRIBUTE | PROTECT_JOURNAL) || itl->read_only ? ASC_WRITE_PROTECTED :
 								       ASC_SOFTWARE_WRITE_PROTECTED);
 	return false;
 }
@@ -296,6 +298,7 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->itl = NULL;
 	task->order = ORDER_OUT;
 	task->copy = NULL;
+	task->atomic = NULL;
 	task->lock.lun = NULL;
 	task->scratch.owner = SGL_NOBODY;
 	task->command = scsi_command_find(task->cdb, &opcode_known);

@@ -31,6 +31,7 @@ struct world {
 struct world_options {
 	uint32_t block_bytes, physical_block_bytes;
 	uint64_t size_bytes;     /* 0: WORLD_BYTES */
+	uint64_t object_bytes;   /* 0: as the store likes */
 	bool thick, read_only, removable;
 	struct docstore *documents;
 	uint64_t epoch;
@@ -84,7 +85,8 @@ static inline void world_open_lun(struct world *w, const struct world_options *o
 			      options->store_params ? options->store_params : "{}", "/nonexistent", &err);
 	assert(w->store);
 	store_get_limits(w->store, &limits);
-	map = lun_map_plan(NULL, attributes.id, options->size_bytes ? options->size_bytes : WORLD_BYTES, attributes.block_bytes, 0, &limits, &err);
+	map = lun_map_plan(NULL, attributes.id, options->size_bytes ? options->size_bytes : WORLD_BYTES,
+			   attributes.block_bytes, options->object_bytes, &limits, &err);
 	assert(map && lun_map_allocate(w->store, NULL, map, true, &err) >= 0);
 	w->lun = lun_open(&attributes, w->store, map, &err);
 	assert(w->lun);
