@@ -66,7 +66,7 @@ def two_portals(env, store=None, size_bytes=16 << 20, **options):
     lun = {}
     if store is not None:
         daemon.rest.put("/stores/faulty", {"kind": "fault", "params": {
-            "inner": {"kind": "file", "params": {"path": str(env.scratch / "objects")}}, "rules": store}})
+            "inner": {"kind": "file", "params": {"path": str(daemon.state / "objects")}}, "rules": store}})
         lun = {"store": "faulty"}
     return daemon, daemon.serve("vol", size_bytes, target_body={"portals": ["default", "second"]}, **lun)
 
@@ -159,7 +159,8 @@ def small_disk(env, size_bytes):
     """A file system of this size; unmounted when the test ends."""
     path = env.scratch / "small"
     path.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "lunette-test", str(path)],
+    env.scratch.chmod(0o711)  # the daemon's user passes through
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_bytes},mode=0777", "lunette-test", str(path)],
                           capture_output=True, text=True, check=False)
     if done.returncode:
         env.skip(f"a small file system cannot be mounted: {done.stderr.strip()}")
