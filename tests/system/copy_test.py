@@ -1,5 +1,7 @@
 """Third-party copy through the whole daemon: EXTENDED COPY and offloaded data transfer, by the rows of PROTOCOL.md B090 to B099."""
 import struct
+import threading
+import time
 
 from harness import wait
 from harness.daemon import TARGET
@@ -154,3 +156,61 @@ def a_lun_can_be_taken_away_while_it_is_copied_from(env):
         copy.daemon.rest.delete(f"/targets/{quote(TARGET)}/luns/1")
         assert wait.until(lambda: copy.seen("cancelled"), "the copy has stopped", 10 * env.slow)
         copy.daemon.rest.delete("/luns/b")
+
+
+class Writer:
+    """Writes two ranges of LUN `a` with the same number, the first before the second, again and again, in its own session."""
+
+    RANGES = ((0, 64), (16000, 64))
+
+    def __init__(self, daemon):
+        self.session = Session(daemon, name="iqn.2026-11.io.lunette.test:writer")
+        self.stopping = threading.Event()
+        self.number = 0
+        self.write()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def write(self):
+        self.number += 1
+        for lba, blocks in self.RANGES:
+            assert self.session.write(lba, struct.pack(">Q", self.number) * 64 * blocks).status == 0
+
+    def run(self):
+        while not self.stopping.is_set():
+            self.write()
+            self.stopping.wait(0.005)  # or no token would live until it is used
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+        self.session.close()
+
+
+@test(quick=True)
+def a_token_never_shows_data_of_two_moments(env):
+    """Writes race with tokens, on another reactor. What was copied is the state between two writes, or nothing."""
+    daemon = env.daemon(reactors=2)
+    daemon.serve("a", 8 << 20, store="memory")
+    daemon.serve("b", 8 << 20, number=1, store="memory")
+    with Session(daemon) as filler:
+        for lba in range(64, 16000, 64):
+            filler.write(lba, pattern(lba, 64))
+    writer = Writer(daemon)
+    copied, revoked = 0, 0
+    with Session(daemon, luns=(0, 1)) as session:
+        deadline = time.monotonic() + 10 * env.slow
+        while (copied < 100 or revoked < 20) and time.monotonic() < deadline:
+            token = populate_token(session, [(0, 16064)])  # what lies between them takes its time
+            outcome = write_using_token(session, token, [(0, 16064)], lun=1)
+            if outcome.status:
+                assert outcome.asc == TOKEN_REVOKED, outcome
+                revoked += 1
+                continue
+            copied += 1
+            numbers = struct.unpack(">8192Q", session.read(0, 64, lun=1) + session.read(16000, 64, lun=1))
+            assert len(set(numbers[:4096])) == 1 and len(set(numbers[4096:])) == 1, "a write that is half there"
+            assert numbers[0] - numbers[-1] in (0, 1), (numbers[0], numbers[-1])
+    writer.stop()
+    env.note(f"{copied} copied, {revoked} revoked, {writer.number} writes")
+    assert copied >= 20 and revoked >= 5, (copied, revoked)
