@@ -28,7 +28,7 @@ static uint64_t changes(const struct iscsi_lun *lun)
 {
 	static const enum stats_counter counters[] = { STAT_writes, STAT_unmaps, STAT_compare_writes,
 						       STAT_check_conditions };
-	uint64_t sum = 1; /* 0 is the mark of one that was never asked for */
+	uint64_t sum = 1 + scsi_lu_other_changes(lun->lu); /* 0 is the mark of one that was never asked for */
 
 	for (unsigned i = 0; lun->stats[i]; i++)
 		for (unsigned c = 0; c < sizeof counters / sizeof counters[0]; c++)

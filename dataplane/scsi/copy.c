@@ -328,6 +328,7 @@ static void written(struct lun_io *io, int result)
 	if (result) {
 		fail_io(lane, result, true);
 	} else {
+		scsi_lu_changed(lane->piece.destination->lu);
 		copy->done_bytes += lane->piece.bytes;
 		if (copy->result)
 			copy->result->operations++;
@@ -396,6 +397,11 @@ static void lock_and_write(struct lane *lane)
 	lane->lock = (struct lun_lock){ .lun = lu->lun, .lba = lane->piece.destination_lba,
 					.blocks = lane->piece.bytes >> lu->block_shift, .granted = granted,
 					.reply_to = lane->copy->task->reactor->mailbox };
+	if (sanitized(lane->piece.destination)) { /* it holds the lock for as long as it takes */
+		lane->lock.lun = NULL;
+		fail_for_sanitize(lane);
+		return;
+	}
 	if (lun_lock_take(&lane->lock))
 		write_piece(lane);
 }

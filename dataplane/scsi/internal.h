@@ -271,6 +271,7 @@ struct scsi_lu {
 	struct scsi_token *tokens;    /* token.h; lu lock */
 	unsigned token_count;
 	_Atomic uint32_t valid_tokens; /* of them; what a write looks at */
+	_Atomic uint64_t other_changes;
 };
 
 struct scsi_inventory {
@@ -303,6 +304,10 @@ void scsi_lu_recompute_access(struct scsi_lu *lu);
 uint32_t scsi_lu_access_of(const struct scsi_lu *lu, const struct scsi_itl *itl);
 /* The nexus as registrations name it. */
 struct pr_nexus scsi_port_pr_nexus(const struct scsi_port *port);
+static inline void scsi_lu_changed(struct scsi_lu *lu)
+{
+	atomic_fetch_add_explicit(&lu->other_changes, 1, memory_order_relaxed);
+}
 void scsi_lu_attach(struct scsi_lu *lu, struct scsi_itl *itl);
 /* I_T nexus loss of one itl (SAM-5 6.3.4): releases what it holds. */
 void scsi_lu_detach(struct scsi_lu *lu, struct scsi_itl *itl);

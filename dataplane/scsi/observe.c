@@ -39,6 +39,11 @@ void *scsi_task_user(const struct scsi_task *task)
 	return task->itl ? task->itl->lu->user : NULL;
 }
 
+uint64_t scsi_lu_other_changes(const struct scsi_lu *lu)
+{
+	return atomic_load_explicit(&lu->other_changes, memory_order_relaxed);
+}
+
 bool scsi_task_uses(const struct scsi_task *task, const struct scsi_lu *lu)
 {
 	return (task->itl && task->itl->lu == lu) || (task->copy && copy_uses_lu(task->copy, lu));

@@ -183,6 +183,7 @@ static int do_piece(struct run *run, uint64_t *ret_blocks)
 	if (run->due_ns < clock_now_ns())
 		run->due_ns = clock_now_ns();
 	run->due_ns += unmap ? 0 : (blocks << lu->block_shift) * NS_PER_S / atomic_load(&bytes_per_s);
+	scsi_lu_changed(lu);
 	return do_io(run, unmap ? LUN_UNMAP : LUN_WRITE_SAME, plan->lba, blocks);
 }
 

@@ -161,6 +161,8 @@ void scsi_lu_set_user(struct scsi_lu *lu, void *user); /* before tasks are begun
 /* Bytes a second that each sanitize writes at most. Any thread. */
 void scsi_sanitize_set_rate(uint64_t rate_bytes_per_s);
 void scsi_lu_capacity_changed(struct scsi_lu *lu); /* any thread: UA 2A/09 to every nexus */
+/* Grows with what changes blocks without being a WRITE or the like to this LU: copies from another, SANITIZE. Any thread. */
+uint64_t scsi_lu_other_changes(const struct scsi_lu *lu);
 void scsi_lu_read_only_changed(struct scsi_lu *lu, bool read_only);
 /* LOGICAL UNIT RESET after its tasks are gone (SAM-5 6.3.3): releases RESERVE(6), mode pages to saved values, UA 29/03 to
  * every nexus but `by` (may be NULL). Any thread. */

@@ -1,4 +1,5 @@
 """Third-party copy through the whole daemon: EXTENDED COPY and offloaded data transfer, by the rows of PROTOCOL.md B090 to B099."""
+import re
 import struct
 import threading
 import time
@@ -214,3 +215,23 @@ def a_token_never_shows_data_of_two_moments(env):
     writer.stop()
     env.note(f"{copied} copied, {revoked} revoked, {writer.number} writes")
     assert copied >= 20 and revoked >= 5, (copied, revoked)
+
+
+def allocated(daemon, name):
+    """allocated_bytes of a LUN, as the worker knows it; None: not yet."""
+    text = daemon.rest.raw("GET", "/metrics", headers={"Authorization": f"Bearer {daemon.token()}"}).text
+    found = re.search(rf'^lunette_\w*allocated_bytes{{[^}}]*lun="{name}"[^}}]*}} ([0-9.e+]+)$', text, re.M)
+    return int(float(found.group(1))) if found else None
+
+
+@test(quick=True)
+def what_a_copy_allocates_is_seen(env):
+    """In a LUN that nobody but a copy has written to."""
+    daemon = env.daemon()
+    daemon.serve("a", 8 << 20)
+    daemon.serve("b", 8 << 20, number=1)
+    with Session(daemon, luns=(0, 1)) as session:
+        session.write(0, pattern(1, 128))
+        assert session.run(*extended_copy([session.naa(0), session.naa(1)], [segment(0, 1, 0, 0, 65536)])).status == 0
+    daemon.serve("c", 1 << 20, number=2)  # a new LUN is asked for at once, and with it those that have changed
+    wait.until(lambda: allocated(daemon, "b") == 65536, "what was copied is allocated", 10 * env.slow)
