@@ -169,6 +169,13 @@ static bool listens(const struct worker *worker)
 	return worker_up(worker) && worker->listens;
 }
 
+static void announce(const struct portals *portals, const struct portal *portal)
+{
+	for (unsigned i = 0; i < portals->workers->count; i++)
+		if (listens(&portals->workers->worker[i]))
+			send_listen(portal, &portals->workers->worker[i]);
+}
+
 static void open_portal(struct portals *portals, struct portal *portal)
 {
 	struct err err = { 0 };
@@ -191,20 +198,34 @@ static void open_portal(struct portals *portals, struct portal *portal)
 		portals_keep(portals, name, portal->fd);
 	}
 	portal->trouble[0] = '\0';
-	for (unsigned i = 0; i < portals->workers->count; i++)
-		if (listens(&portals->workers->worker[i]))
-			send_listen(portal, &portals->workers->worker[i]);
+	announce(portals, portal);
+}
+
+static void withdraw(struct portals *portals, const struct portal *portal)
+{
+	struct msg_UNLISTEN message;
+
+	snprintf(message.name, sizeof message.name, "%s", portal->name);
+	workers_broadcast(portals->workers, MSG_UNLISTEN, &message);
+}
+
+/* Another tag on the same socket: nobody who connects meanwhile is refused. */
+static void change_tag(struct portals *portals, struct portal *portal, uint32_t tag)
+{
+	portal->tag = tag;
+	if (portal->fd < 0)
+		return;
+	withdraw(portals, portal);
+	announce(portals, portal);
 }
 
 static void close_portal(struct portals *portals, struct portal *portal)
 {
-	struct msg_UNLISTEN message;
 	char name[256];
 
 	if (portal->fd < 0)
 		return;
-	snprintf(message.name, sizeof message.name, "%s", portal->name);
-	workers_broadcast(portals->workers, MSG_UNLISTEN, &message);
+	withdraw(portals, portal);
 	keep_name(portal, name, sizeof name);
 	give_up(portals, name);
 	close(portal->fd);
@@ -279,20 +300,19 @@ static struct portal *new_portal(struct portals *portals, const char *name)
 static void apply_one(struct portals *portals, const char *name, const char *address, uint32_t tag)
 {
 	struct portal *portal = (struct portal *)(uintptr_t)portals_find(portals, name);
-	bool changed;
 
 	if (!portal)
 		portal = new_portal(portals, name);
 	if (!portal || !address)
 		return;
-	changed = strcmp(portal->address, address) != 0 || portal->tag != tag;
 	portal->wanted = true;
-	if (changed && portal->fd >= 0)
-		close_portal(portals, portal);
+	if (portal->tag != tag)
+		change_tag(portals, portal, tag);
+	if (strcmp(portal->address, address) == 0)
+		return;
+	close_portal(portals, portal);
 	snprintf(portal->address, sizeof portal->address, "%s", address);
-	portal->tag = tag;
-	if (changed)
-		open_portal(portals, portal);
+	open_portal(portals, portal);
 }
 
 void portals_apply(struct portals *portals, const json_t *configured)

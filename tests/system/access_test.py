@@ -147,3 +147,15 @@ def targets_of_all_workers_are_reached_through_any_connection(env):
     for number in range(6):
         for _ in range(4):
             assert inquiry(env, daemon.url(f"iqn.2026-11.io.lunette:t{number}"))
+
+
+@test(quick=True)
+def a_portal_that_gets_another_tag_goes_on_listening(env):
+    """It was closed and opened again, which failed while others still held the old socket; the retry came a second later."""
+    daemon = env.daemon()
+    url = daemon.serve("vol")
+    for tag in range(2, 12):
+        daemon.rest.patch("/portals/default", {"tag": tag})
+        assert inquiry(env, url)
+        wait.until(lambda tag=tag: f":{daemon.portal().rpartition(':')[2]},{tag}" in iscsi_ls(env, f"iscsi://{daemon.portal()}"), "the new tag")
+    assert "portal not served" not in daemon.log(), daemon.log()
