@@ -132,7 +132,7 @@ $(O)/obj/api/contract.o: openapi/lunette.yaml
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 # ---------------------------------------------------------------- tests
-.PHONY: deps deps-ci run test unit fuzz-replay tools system conformance bench fuzz fuzz-explore asan tsan clang
+.PHONY: deps deps-ci run test unit fuzz-replay tools system vm conformance bench fuzz fuzz-explore asan tsan clang
 deps: ## install the Debian packages that building, `make run` and `make test` need, if any is missing
 	$(Q)packaging/install-dependencies run web test
 deps-ci: ## the same, and those of .ci/run, `make conformance`, `make bench`, `make fuzz`
@@ -155,7 +155,7 @@ fuzz-replay: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f))) ## replay the committed fu
 	$(Q)tests/fuzz/run $^
 
 # Programs of the tests. The sanitizer runs use those of the release build: they test the daemon, not its clients.
-TOOLS := system/verify_io bench/load bench/sessions bench/history
+TOOLS := system/verify_io vm/verify_disk bench/load bench/sessions bench/history
 LIBS_system/verify_io := -liscsi
 LIBS_bench/history := $(LIBS_monitor) $(LIBS_base)
 TOOL_BIN := $(TOOLS:%=$(O)/tests/%)
@@ -168,6 +168,8 @@ $(TOOL_BIN): $(O)/tests/%: $(O)/obj/tests/%.o
 
 system: all tools ## run all system tests (ARGS: patterns, or --quick)
 	$(Q)tests/system/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)
+vm: all tools ## Linux's own initiator in a QEMU guest (ARGS: patterns); needs root
+	$(Q)tests/vm/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)
 conformance: all ## iscsi-test-cu against us (ARGS=--tgtd: and tgtd beside us); writes docs/conformance.md
 	$(Q)tests/conformance/run $(ARGS)
 bench: all tools ## the benchmark, tgtd beside us; writes docs/benchmark.md

@@ -36,10 +36,10 @@ def check():
     kernel_release()
 
 
-def modules(release):
-    """Paths of the modules that the initramfs loads, in the order of loading."""
+def modules(release, names):
+    """Paths of modules and of those that they need, in the order of loading."""
     paths = []
-    for name in MODULES:
+    for name in names:
         shown = subprocess.run(["modprobe", "-S", release, "--show-depends", name], capture_output=True, text=True, check=True)
         paths += [line.split()[1] for line in shown.stdout.splitlines() if line.startswith("insmod ")]
     return list(dict.fromkeys(paths))
@@ -52,12 +52,12 @@ def entry(number, name, content, mode):
     return head + b"\0" * (-len(head) % 4) + content + b"\0" * (-len(content) % 4)
 
 
-def write_initramfs(path, release):
-    """Makes the initramfs: directories, busybox, modules as /m/NN-name.ko, and init."""
+def write_initramfs(path, release, names=MODULES, init=None):
+    """Makes an initramfs: directories, busybox, modules as /m/NN-name.ko, and init (default: the one beside us)."""
     members = [(name, b"", 0o040755) for name in ("bin", "m", "proc", "sys", "dev", "host", "over", "root")]
     members.append(("bin/busybox", BUSYBOX.read_bytes(), 0o100755))
     members += [(f"m/{at:02}-{pathlib.Path(module).name}", pathlib.Path(module).read_bytes(), 0o100644)
-                for at, module in enumerate(modules(release))]
-    members.append(("init", (HERE / "init").read_bytes(), 0o100755))
+                for at, module in enumerate(modules(release, names))]
+    members.append(("init", init or (HERE / "init").read_bytes(), 0o100755))
     members.append(("TRAILER!!!", b"", 0))
     path.write_bytes(b"".join(entry(at, *member) for at, member in enumerate(members, 1)))

@@ -66,7 +66,7 @@ class Guest:
                 "-chardev", f"file,id=console,path={self.kernel_log}", "-serial", "chardev:console"]
 
     def start(self):
-        """Boots and waits until the agent answers. GuestGone when it does not."""
+        """Boots and waits until the agent answers. GuestGone when it does not; Missing when qemu cannot run here at all."""
         initramfs, port = self.scratch / "initramfs", self.scratch / "agent"
         image.write_initramfs(initramfs, self.release)
         with open(self.scratch / "qemu.log", "wb") as log:
@@ -74,9 +74,7 @@ class Guest:
         first = queue.Queue()
         self.answers = {0: first}
         try:
-            wait.until(lambda: self.process.poll() is not None or port.exists(), "qemu's socket", 20 * self.slow)
-            self.port = socket.socket(socket.AF_UNIX)
-            self.port.connect(str(port))
+            self.port = wait.until(lambda: self._connect(port), "qemu's socket", 20 * self.slow)
             threading.Thread(target=self._read, args=(self.port,), daemon=True).start()
             if first.get(timeout=BOOT_S * self.slow) is None:
                 raise GuestGone("it ended")
@@ -85,6 +83,18 @@ class Guest:
             self.stop()
             raise GuestGone(f"the guest did not boot ({error!r}): {why}") from error
         return self
+
+    def _connect(self, path):
+        """A connection to the agent's port once qemu listens. Missing when qemu has ended instead."""
+        if self.process.poll() is not None:
+            raise image.Missing(f"{image.EMULATOR} does not run here: {(self.scratch / 'qemu.log').read_text().strip()}")
+        port = socket.socket(socket.AF_UNIX)
+        try:
+            port.connect(str(path))
+            return port
+        except OSError:
+            port.close()
+            return None
 
     def _read(self, port):
         with port.makefile("rb") as stream:
