@@ -17,6 +17,8 @@ const struct cli_argument cli_arguments[] = {
 	{ "STORE", V1 "/stores", "name of a store" },
 	{ "KIND", NULL, "driver of a store: file, memory, null or fault" },
 	{ "SIZE", NULL, "bytes, or with a unit: 512M, 10G, 1.5T (powers of 1024)" },
+	{ "TAG", NULL, "portal group tag: one for each target port group" },
+	{ "STATE", NULL, "active_optimized, active_nonoptimized, standby, unavailable or transitioning" },
 	{ "SESSION", V1 "/sessions", "id of a session, as `session list` shows it" },
 	{ "TOKEN", V1 "/tokens", "name of a token" },
 	{ "OPERATION", V1 "/operations", "id of an operation" },
@@ -75,6 +77,9 @@ const struct cli_option cli_options[] = {
 	  "answer logins with: target moved to this address" },
 	{ "no-redirect", NULL, CLI_NULL, CLI_BODY, "redirect", "answer logins ourselves again" },
 	{ "queue-depth", "N", CLI_NUMBER, CLI_BODY, "params.queue_depth", "commands in the window of a session" },
+	{ "explicit-alua", NULL, CLI_BOOL, CLI_BODY, "explicit_alua",
+	  "initiators may set the access states of paths (SET TARGET PORT GROUPS)" },
+	{ "preferred", NULL, CLI_BOOL, CLI_BODY, "preferred", "initiators are told to prefer this path" },
 	{ "max-sessions", "N", CLI_NUMBER, CLI_BODY, "params.max_sessions",
 	  "sessions at a time; 0: no limit of its own" },
 	{ "header-digest", "MODE", CLI_TEXT, CLI_BODY, "params.header_digest", "none, crc32c (required) or any" },
@@ -119,7 +124,7 @@ const size_t cli_option_count = sizeof cli_options / sizeof cli_options[0];
 #define LUN_OPTIONS    "block-size physical-block-size store object-size thin removable read-only description dry-run no-wait"
 #define ACCESS_OPTIONS "chap-user chap-secret-file mutual-user mutual-secret-file no-chap"
 #define TARGET_OPTIONS "alias description enabled open portals addresses " ACCESS_OPTIONS " redirect no-redirect " \
-		       "queue-depth max-sessions header-digest data-digest param dry-run"
+		       "queue-depth max-sessions explicit-alua header-digest data-digest param dry-run"
 
 #define LIST .method = "GET"
 #define SHOW .method = "GET"
@@ -181,6 +186,10 @@ const struct cli_command cli_commands[] = {
 	  .done = "{TARGET} serves LUN {LUN} as number {NUMBER}",
 	  .help = "Assign a LUN to a target, by the lowest free number if none is given (the one it has already, if any).",
 	  .example = "lunette target map iqn.2026-11.io.lunette:t1 vol1" },
+	{ "target", "path", "TARGET TAG STATE", PATCH, .path = V1 "/targets/{TARGET}", .body = "STATE=state",
+	  .options = "preferred dry-run", .run = run_target_path, .done = "path {TAG} of {TARGET} is {STATE}",
+	  .help = "Tell initiators the access state (ALUA) of the path by the portals with one portal group tag.",
+	  .example = "lunette target path iqn.2026-11.io.lunette:t1 2 active_nonoptimized" },
 	{ "target", "unmap", "TARGET NUMBER", REMOVE, .path = V1 "/targets/{TARGET}/luns/{NUMBER}",
 	  .options = "force dry-run",
 	  .done = "{TARGET} serves number {NUMBER} no more", .help = "Take a LUN away from a target; the LUN stays." },

@@ -68,6 +68,27 @@ int run_target_map(struct client *client, const struct invocation *inv)
 	return run_request(client, &numbered);
 }
 
+/* --- target path --- */
+
+int run_target_path(struct client *client, const struct invocation *inv)
+{
+	char *path = body_path(inv, inv->command->path);
+	json_t *entry = NULL, *body;
+	struct err err = { 0 };
+	int verdict = CLI_REFUSED;
+
+	if (body_make(inv, &entry, &err) < 0) {
+		free(path);
+		return request_complain(&err);
+	}
+	body = json_pack("{s:{s:o}}", "port_groups", invocation_argument(inv, "TAG"), entry);
+	if (path && body)
+		verdict = request_send(client, inv, path, body);
+	json_decref(body);
+	free(path);
+	return verdict;
+}
+
 /* --- group add, group remove --- */
 
 struct members {

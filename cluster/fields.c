@@ -23,7 +23,7 @@ const char *config_schema_name(enum config_schema schema)
 		[SCHEMA_PORTAL] = "portal", [SCHEMA_STORE] = "store", [SCHEMA_SETTINGS] = "settings",
 		[SCHEMA_MAPPING] = "target-lun", [SCHEMA_INITIATOR] = "target-initiator", [SCHEMA_GRANT] = "target-group",
 		[SCHEMA_PARAMS] = "target-params", [SCHEMA_AUTH] = "auth", [SCHEMA_CREDENTIAL] = "credential",
-		[SCHEMA_REDIRECT] = "redirect",
+		[SCHEMA_REDIRECT] = "redirect", [SCHEMA_PORT_GROUP] = "target-port-group",
 	};
 
 	return schema < SCHEMA_COUNT ? names[schema] : "none";
@@ -131,6 +131,13 @@ static const char *check_lun_number(const char *text)
 	unsigned long number;
 
 	return decimal(text, CONFIG_LUN_NUMBER_MAX, &number) ? NULL : "must be a number from 0 to 16383";
+}
+
+static const char *check_port_group(const char *text)
+{
+	unsigned long tag;
+
+	return decimal(text, 65535, &tag) && tag ? NULL : "must be a portal group tag from 1 to 65535";
 }
 
 static const char *check_uuid(const char *text)
@@ -254,7 +261,7 @@ const char *config_rule_check(const char *rule, const char *text)
 		{ "iscsi-name", check_iscsi_name }, { "lun-number", check_lun_number }, { "uuid", check_uuid },
 		{ "serial", check_serial }, { "naa", check_naa }, { "socket-address", check_socket_address },
 		{ "redirect-address", check_redirect_address }, { "cidr", check_cidr }, { "chap-user", check_chap_user },
-		{ "chap-secret", check_chap_secret },
+		{ "chap-secret", check_chap_secret }, { "port-group", check_port_group },
 	};
 
 	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {

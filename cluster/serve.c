@@ -13,11 +13,12 @@
 static const char *const lun_members[] = { "id", "serial", "naa", "block_size", "physical_block_size", "size_bytes",
 					   "read_only", "thin", "removable", "store" };
 static const char *const target_members[] = { "alias", "open", "enabled", "relative_port_ids", "portals", "params",
-					      "redirect", "addresses" };
+					      "redirect", "addresses", "explicit_alua" };
 static const char *const setting_members[] = { "login_timeout_s", "max_connections", "max_connections_per_address",
 					       "max_login_text_bytes", "buffer_bytes", "sanitize_bytes_per_s" };
 static const char *const mapping_members[] = { "lun", "read_only" };
 static const char *const grant_members[] = { "luns", "read_only" };
+static const char *const port_group_members[] = { "state", "preferred", "revision" };
 static const char *const group_members[] = { "initiators" };
 static const char *const portal_members[] = { "address", "tag" };
 static const char *const store_members[] = { "kind", "params" };
@@ -126,6 +127,8 @@ static json_t *serve_target(const struct serve_input *in, const char *name, cons
 	rc |= json_object_set_new(made, "auth", serve_auth(in, json_object_get(target, "auth")));
 	rc |= json_object_set_new(made, "initiators", serve_initiators(in, json_object_get(target, "initiators")));
 	rc |= json_object_set_new(made, "groups", pick_map(groups, grant_members, COUNT(grant_members)));
+	rc |= json_object_set_new(made, "port_groups", pick_map(json_object_get(target, "port_groups"), port_group_members,
+								 COUNT(port_group_members)));
 	rc |= json_object_set_new(made, "luns", pick_map(luns, mapping_members, COUNT(mapping_members)));
 	if (rc < 0) {
 		json_decref(made);

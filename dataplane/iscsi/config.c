@@ -440,6 +440,39 @@ static int read_relative_ports(struct iscsi_target *target, const json_t *object
 	return 0;
 }
 
+static int read_port_group(struct alua_configured *group, const char *name, const json_t *value, struct err *err)
+{
+	const json_t *state = json_object_get(value, "state"), *revision = json_object_get(value, "revision");
+	int code = state ? alua_state_of_name(json_is_string(state) ? json_string_value(state) : "") : ALUA_OPTIMIZED;
+	uint32_t tag;
+
+	if (!iscsi_number_decode(name, 1, 65535, &tag) || !json_is_object(value) || code < 0)
+		return err_set(err, -EINVAL, "port_groups: %s is not a tag with an access state", log_quoted(name));
+	group->tag = (uint16_t)tag;
+	group->state = (uint8_t)code;
+	group->revision = (uint64_t)json_integer_value(revision);
+	return read_bool(value, "preferred", false, &group->preferred, err);
+}
+
+static int read_port_groups(struct iscsi_target *target, const json_t *object, struct err *err)
+{
+	const json_t *groups, *value;
+	const char *name;
+	int rc = read_container(object, "port_groups", false, &groups, err);
+
+	if (rc || !json_object_size(groups))
+		return rc;
+	target->port_groups = calloc(json_object_size(groups), sizeof *target->port_groups);
+	if (!target->port_groups)
+		return no_memory(err);
+	json_object_foreach((json_t *)groups, name, value) {
+		rc = read_port_group(&target->port_groups[target->port_group_count++], name, value, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 static int read_luns(struct iscsi_target *target, const json_t *object, struct err *err)
 {
 	const json_t *luns, *value;
@@ -518,6 +551,10 @@ static int read_target(const struct iscsi_config *config, struct iscsi_target *t
 	if (!rc)
 		rc = read_relative_ports(target, object, err);
 	if (!rc)
+		rc = read_port_groups(target, object, err);
+	if (!rc)
+		rc = read_bool(object, "explicit_alua", false, &target->explicit_alua, err);
+	if (!rc)
 		rc = read_initiators(target, object, err);
 	if (!rc)
 		rc = read_target_groups(config, target, object, err);
@@ -582,6 +619,7 @@ static void free_target(struct iscsi_target *target)
 	free(target->portals);
 	free(target->addresses);
 	free(target->relative_ports);
+	free(target->port_groups);
 	free(target->luns);
 	free(target->initiators);
 	free(target->groups);
@@ -677,6 +715,48 @@ const struct iscsi_target *iscsi_config_find_port(const struct iscsi_config *con
 		for (unsigned port = 0; port < config->targets[i].relative_port_count; port++)
 			if (config->targets[i].relative_ports[port].id == relative_port_id)
 				return &config->targets[i];
+	return NULL;
+}
+
+static struct alua_configured port_group(const struct iscsi_target *target, uint16_t tag)
+{
+	struct alua_configured group = { .tag = tag, .state = ALUA_OPTIMIZED };
+
+	for (unsigned i = 0; i < target->port_group_count; i++)
+		if (target->port_groups[i].tag == tag)
+			group = target->port_groups[i];
+	group.relative_port_id = iscsi_target_relative_port(target, tag);
+	return group;
+}
+
+struct alua_configured *iscsi_target_port_groups(const struct iscsi_target *target, unsigned *ret_count)
+{
+	struct alua_configured *groups = calloc(target->portal_count + 1, sizeof *groups);
+
+	*ret_count = 0;
+	for (unsigned i = 0; groups && i < target->portal_count; i++) {
+		uint16_t tag = target->portals[i]->tag;
+		bool known = false;
+
+		for (unsigned n = 0; n < *ret_count; n++)
+			known |= groups[n].tag == tag;
+		if (!known)
+			groups[(*ret_count)++] = port_group(target, tag);
+	}
+	return groups;
+}
+
+bool iscsi_target_explicit_alua(const struct iscsi_target *target)
+{
+	return target->explicit_alua;
+}
+
+const struct iscsi_target *iscsi_config_next_target(const struct iscsi_config *config, unsigned worker,
+						    const struct iscsi_target *previous)
+{
+	for (unsigned i = previous ? (unsigned)(previous - config->targets) + 1 : 0; i < config->target_count; i++)
+		if (config->targets[i].worker == worker)
+			return &config->targets[i];
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "dataplane/iscsi/pdu.h"
+#include "dataplane/scsi/alua.h"
 #include "err.h"
 #include "secret.h"
 
@@ -87,6 +88,13 @@ const struct iscsi_target_params *iscsi_target_params(const struct iscsi_target 
 uint16_t iscsi_target_relative_port(const struct iscsi_target *target, uint16_t portal_tag);
 /* The target that a relative target port identifier is of, whichever worker serves it; NULL: none. */
 const struct iscsi_target *iscsi_config_find_port(const struct iscsi_config *config, uint16_t relative_port_id);
+
+/* Its target port groups, one for each portal group tag that it is reachable by: malloc'ed array, count; NULL: no memory. */
+struct alua_configured *iscsi_target_port_groups(const struct iscsi_target *target, unsigned *ret_count);
+bool iscsi_target_explicit_alua(const struct iscsi_target *target); /* initiators may set their states */
+/* The targets of this worker, one after the other: after `previous`, the first with NULL; NULL: no more. */
+const struct iscsi_target *iscsi_config_next_target(const struct iscsi_config *config, unsigned worker,
+						    const struct iscsi_target *previous);
 
 /* Where a connection comes from and by which portal it came in. */
 struct iscsi_peer {

@@ -48,6 +48,9 @@ struct iscsi_target {
 	unsigned address_count;
 	struct iscsi_relative_port *relative_ports;
 	unsigned relative_port_count;
+	struct alua_configured *port_groups; /* what the document says of some */
+	unsigned port_group_count;
+	bool explicit_alua;
 	struct iscsi_lun_mapping *luns;   /* sorted by number */
 	unsigned lun_count;
 	struct iscsi_entry *initiators;

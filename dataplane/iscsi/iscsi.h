@@ -51,11 +51,12 @@ struct iscsi_lun {
 	uint64_t unique;               /* tells a LUN from a later one with the same name */
 };
 
-/* A target's statistics slots, one a reactor, claimed when a session needs one; kept until the worker ends. */
-struct iscsi_target_counters {
+/* What is known of a target beyond a configuration: kept until the worker ends. */
+struct iscsi_known_target {
 	struct list link;
 	char name[ISCSI_NAME_MAX];
-	struct stats_slot *slot[];
+	struct scsi_port_groups *port_groups; /* NULL: it was never this worker's */
+	struct stats_slot *slot[];     /* statistics, one a reactor, claimed when a session needs one */
 };
 
 struct iscsi_node {
@@ -71,7 +72,7 @@ struct iscsi_node {
 	pthread_mutex_t lock;          /* guards all below */
 	struct iscsi_config *config;
 	struct list luns[ISCSI_LUN_BUCKETS]; /* struct iscsi_lun, by name */
-	struct list targets[ISCSI_LUN_BUCKETS]; /* struct iscsi_target_counters, by name */
+	struct list targets[ISCSI_LUN_BUCKETS]; /* struct iscsi_known_target, by name */
 	struct list sessions[ISCSI_SESSION_BUCKETS]; /* struct iscsi_session.node_link, by initiator and target */
 	unsigned session_count;
 	uint16_t last_tsih;
@@ -85,6 +86,10 @@ struct iscsi_config *iscsi_node_config(struct iscsi_node *node); /* a new refere
 struct iscsi_lun *iscsi_node_find_lun(struct iscsi_node *node, const char *name); /* lock held */
 bool iscsi_node_serves(struct iscsi_node *node, const struct scsi_lu *lu);         /* lock held: is it still one of ours? */
 void iscsi_node_add_lun(struct iscsi_node *node, struct iscsi_lun *lun);          /* lock held */
+struct scsi_port_groups *iscsi_node_port_groups(struct iscsi_node *node, const char *target_name); /* lock held; may be NULL */
+/* Brings the target port groups of a target of this worker to what the configuration says. Blocking. */
+int iscsi_node_configure_port_groups(struct iscsi_node *node, const struct iscsi_target *target,
+				     const struct scsi_services *services, struct err *err);
 
 /* --- reactor part --- */
 

@@ -30,6 +30,15 @@ int iscsi_node_init(struct iscsi_node *node, unsigned worker, unsigned reactor_c
 
 void iscsi_node_fini(struct iscsi_node *node)
 {
+	struct list *pos;
+
+	for (unsigned i = 0; i < ISCSI_LUN_BUCKETS; i++)
+		while ((pos = list_take(&node->targets[i]))) {
+			struct iscsi_known_target *known = container_of(pos, struct iscsi_known_target, link);
+
+			scsi_port_groups_free(known->port_groups);
+			free(known);
+		}
 	iscsi_config_unref(node->config);
 	pthread_mutex_destroy(&node->lock);
 	free(node->reactor);
@@ -75,40 +84,76 @@ void iscsi_node_add_lun(struct iscsi_node *node, struct iscsi_lun *lun)
 	list_append(by_name(node->luns, lun_attributes(lun->lun)->name), &lun->link);
 }
 
-static struct iscsi_target_counters *target_counters(struct iscsi_node *node, const char *name)
+static struct iscsi_known_target *find_target(struct iscsi_node *node, const char *name)
 {
-	struct list *bucket = by_name(node->targets, name);
-	struct iscsi_target_counters *counters;
+	list_for_each(pos, by_name(node->targets, name)) {
+		struct iscsi_known_target *known = container_of(pos, struct iscsi_known_target, link);
 
-	list_for_each(pos, bucket) {
-		counters = container_of(pos, struct iscsi_target_counters, link);
-		if (strcmp(counters->name, name) == 0)
-			return counters;
+		if (strcmp(known->name, name) == 0)
+			return known;
 	}
-	counters = calloc(1, sizeof *counters + node->reactor_count * sizeof counters->slot[0]);
-	if (!counters)
+	return NULL;
+}
+
+/* Made when absent; NULL: no memory. */
+static struct iscsi_known_target *know_target(struct iscsi_node *node, const char *name)
+{
+	struct iscsi_known_target *known = find_target(node, name);
+
+	if (known)
+		return known;
+	known = calloc(1, sizeof *known + node->reactor_count * sizeof known->slot[0]);
+	if (!known)
 		return NULL;
-	snprintf(counters->name, sizeof counters->name, "%s", name);
-	list_append(bucket, &counters->link);
-	return counters;
+	snprintf(known->name, sizeof known->name, "%s", name);
+	list_append(by_name(node->targets, name), &known->link);
+	return known;
 }
 
 struct stats_slot *iscsi_target_stats(struct iscsi_reactor *reactor, const char *target_name)
 {
 	struct iscsi_node *node = reactor->node;
-	struct iscsi_target_counters *counters;
+	struct iscsi_known_target *known;
 	struct stats_slot *slot = NULL;
 
 	pthread_mutex_lock(&node->lock);
-	counters = target_counters(node, target_name);
-	if (counters) {
-		slot = counters->slot[reactor->index];
+	known = know_target(node, target_name);
+	if (known) {
+		slot = known->slot[reactor->index];
 		if (!slot)
-			slot = counters->slot[reactor->index] =
+			slot = known->slot[reactor->index] =
 				stats_claim(node->stats, STATS_TARGET, target_name, reactor->index);
 	}
 	pthread_mutex_unlock(&node->lock);
 	return slot;
+}
+
+struct scsi_port_groups *iscsi_node_port_groups(struct iscsi_node *node, const char *target_name)
+{
+	struct iscsi_known_target *known = find_target(node, target_name);
+
+	return known ? known->port_groups : NULL;
+}
+
+int iscsi_node_configure_port_groups(struct iscsi_node *node, const struct iscsi_target *target,
+				     const struct scsi_services *services, struct err *err)
+{
+	unsigned count;
+	struct alua_configured *groups = iscsi_target_port_groups(target, &count);
+	struct iscsi_known_target *known;
+	int rc = -ENOMEM;
+
+	pthread_mutex_lock(&node->lock);
+	known = know_target(node, iscsi_target_name(target));
+	if (known && !known->port_groups)
+		known->port_groups = scsi_port_groups_new(iscsi_target_name(target), services);
+	pthread_mutex_unlock(&node->lock);
+	if (groups && known && known->port_groups) /* it stays as long as the node */
+		rc = scsi_port_groups_configure(known->port_groups, iscsi_target_explicit_alua(target), groups, count, err);
+	else
+		err_set(err, rc, "out of memory");
+	free(groups);
+	return rc;
 }
 
 int iscsi_reactor_init(struct iscsi_reactor *reactor, struct iscsi_node *node, unsigned index)

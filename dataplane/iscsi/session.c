@@ -117,12 +117,16 @@ static struct scsi_nexus *new_nexus(struct iscsi_node *node, struct iscsi_sessio
 {
 	struct scsi_port port = { .portal_group_tag = session->tag,
 				  .relative_port_id = iscsi_target_relative_port(session->target, session->tag) };
+	struct scsi_nexus *nexus;
 
 	snprintf(port.initiator_name, sizeof port.initiator_name, "%s", session->initiator_name);
 	snprintf(port.target_name, sizeof port.target_name, "%s", session->target_name);
 	memcpy(port.isid, session->isid, 6);
 	session->view = iscsi_view_new(node, session->target, session->initiator_name);
-	return session->view ? scsi_nexus_new(session->id, &port, session->view->inventory) : NULL;
+	nexus = session->view ? scsi_nexus_new(session->id, &port, session->view->inventory) : NULL;
+	if (nexus)
+		scsi_nexus_set_port_groups(nexus, iscsi_node_port_groups(node, session->target_name));
+	return nexus;
 }
 
 static void init_lists(struct iscsi_session *session)

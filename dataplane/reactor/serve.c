@@ -30,13 +30,18 @@ struct serving {
 	unsigned followers_left;
 };
 
+static void report_object(struct serving *serving, const char *object, const char *text)
+{
+	log_error("not served, %s: %s", object, text);
+	json_array_append_new(serving->errors, json_pack("{s:s, s:s}", "object", object, "text", text));
+}
+
 static void report(struct serving *serving, const char *lun_name, const char *text)
 {
 	char object[96];
 
 	snprintf(object, sizeof object, "lun:%s", lun_name);
-	log_error("not served, %s: %s", object, text);
-	json_array_append_new(serving->errors, json_pack("{s:s, s:s}", "object", object, "text", text));
+	report_object(serving, object, text);
 }
 
 /* --- stores --- */
@@ -328,6 +333,25 @@ static int abort_nexuses(void *arg, struct scsi_lu *lu, const uint64_t *nexus_id
 	return 0;
 }
 
+/* --- target port groups --- */
+
+static void update_port_groups(struct serving *serving)
+{
+	struct worker *worker = serving->worker;
+	const struct scsi_services services = { .documents = worker->documents, .offload = worker->offload };
+	const struct iscsi_target *target = NULL;
+
+	while ((target = iscsi_config_next_target(serving->config, worker->node.worker, target))) {
+		struct err err = { 0 };
+		char object[16 + ISCSI_NAME_MAX];
+
+		if (iscsi_node_configure_port_groups(&worker->node, target, &services, &err) == 0)
+			continue;
+		snprintf(object, sizeof object, "target:%s", iscsi_target_name(target));
+		report_object(serving, object, err.text);
+	}
+}
+
 /* --- the whole --- */
 
 static void answer(struct serving *serving)
@@ -403,6 +427,7 @@ static void put_in_force(struct serving *serving)
 	list_init(&opened);
 	update_luns(serving, &opened);
 	scsi_sanitize_set_rate(settings->sanitize_bytes_per_s);
+	update_port_groups(serving);
 	worker_set_limits(settings->max_connections, settings->max_connections_per_address);
 	pthread_mutex_lock(&node->lock);
 	take_removed(serving);

@@ -47,7 +47,7 @@ static void standard(struct scsi_task *task)
 	wire_put_u8(&w, 0x06);             /* SPC-4 */
 	wire_put_u8(&w, 0x10 | 0x02);      /* HISUP, response data format 2 */
 	wire_put_u8(&w, sizeof bytes - 5); /* ADDITIONAL LENGTH */
-	wire_put_u8(&w, 0x10 | 0x08);      /* TPGS: implicit; 3PC */
+	wire_put_u8(&w, (uint8_t)(0x08 | (scsi_port_groups_set_supported(task->nexus) ? 0x30 : 0x10))); /* 3PC, TPGS */
 	wire_put_u8(&w, 0x10);             /* MULTIP */
 	wire_put_u8(&w, 0x02);             /* CMDQUE */
 	put_padded(&w, VENDOR, 8);

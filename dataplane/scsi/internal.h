@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "dataplane/scsi/alua.h"
 #include "dataplane/scsi/pr_state.h"
 #include "dataplane/scsi/scsi.h"
 #include "wire.h"
@@ -38,6 +39,9 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_NONE = 0x0000,
 	ASC_OPERATION_IN_PROGRESS = 0x0016,
 	ASC_NOT_READY = 0x0400,
+	ASC_ACCESS_STATE_TRANSITION = 0x040a,
+	ASC_PORT_STANDBY = 0x040b,
+	ASC_PORT_UNAVAILABLE = 0x040c,
 	ASC_SANITIZE_IN_PROGRESS = 0x041b,
 	ASC_WRITE_ERROR = 0x0c00,
 	ASC_THIRD_PARTY_DEVICE_FAILURE = 0x0d01,
@@ -76,6 +80,7 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_INSUFFICIENT_RESOURCES = 0x5503,
 	ASC_INSUFFICIENT_REGISTRATIONS = 0x5504,
 	ASC_NO_RESOURCES_FOR_TOKEN = 0x550d,
+	ASC_SET_PORT_GROUPS_FAILED = 0x670a,
 };
 
 struct scsi_sense {
@@ -113,6 +118,8 @@ struct scsi_sense scsi_sense_from_errno(int error, bool write);
 	X(RESERVATION_PREEMPTED, 0x2a03) \
 	X(RESERVATION_RELEASED,  0x2a04) \
 	X(REGISTRATION_PREEMPTED, 0x2a05) \
+	X(ACCESS_STATE_CHANGED,  0x2a06) \
+	X(STATE_TRANSITION_FAILED, 0x2a07) \
 	X(CAPACITY_CHANGED,      0x2a09) \
 	X(COMMANDS_CLEARED,      0x2f00) \
 	X(IDENTIFIER_CHANGED,    0x3f05) \
@@ -160,6 +167,10 @@ enum scsi_command_flags {
 	CMD_LBP     = 16, /* exists only where logical block provisioning is managed (LBPME) */
 	CMD_SANITIZING = 32, /* runs while a sanitize is under way or has failed (SBC-4 4.11.2) */
 	CMD_SANITIZE   = 64, /* runs when a sanitize has failed: a way out of it */
+	CMD_TPGS    = 0x80, /* exists only where initiators may set access states */
+	/* Runs in these asymmetric access states too (SPC-4 5.15.2.4.4, 5.15.2.4.5, 5.15.2.5); without: only in active ones. */
+	CMD_STANDBY = 0x100, CMD_UNAVAILABLE = 0x200, CMD_TRANSITION = 0x400,
+	CMD_ANY_STATE = CMD_STANDBY | CMD_UNAVAILABLE | CMD_TRANSITION,
 };
 
 #define SCSI_SA_NONE (-1)
@@ -171,7 +182,7 @@ struct scsi_command {
 	uint8_t cdb_len_bytes;
 	uint8_t access;        /* enum scsi_access */
 	uint8_t direction;     /* enum scsi_direction, when it moves data at all */
-	uint8_t flags;         /* enum scsi_command_flags */
+	uint16_t flags;        /* enum scsi_command_flags */
 	uint8_t length_at;     /* CDB byte and width of the allocation or parameter list length; width 0: prepare() says */
 	uint8_t length_width;
 	uint8_t mask[16];      /* bits that may be set (CDB USAGE DATA without opcode and service action) */
@@ -187,7 +198,9 @@ extern const unsigned scsi_command_count;
 const struct scsi_command *scsi_command_find(const uint8_t *cdb, bool *ret_opcode_known);
 /* The row of exactly this opcode and service action (SCSI_SA_NONE); NULL: none. */
 const struct scsi_command *scsi_command_row(uint8_t opcode, int service_action);
-bool scsi_command_exists(const struct scsi_command *command, const struct scsi_lu *lu); /* lu may be NULL */
+bool scsi_command_exists(const struct scsi_command *command, const struct scsi_task *task); /* for this task's LU and target */
+/* Whether it runs in an asymmetric access state; pure. */
+bool scsi_command_runs_in(const struct scsi_command *command, uint8_t state);
 
 #define COMMAND(name, text, opcode, sa, len, access, dir, flags, at, width, relaxed_fn, prepare_fn, execute_fn, ...) \
 	bool prepare_fn(struct scsi_task *task); \
@@ -227,7 +240,10 @@ struct scsi_itl {
 	struct scsi_nexus *nexus;
 	struct scsi_lu *lu;
 	struct list in_lu;         /* scsi_lu.itls; lu lock */
-	_Atomic uint32_t allowed;  /* bit (1 << enum scsi_access): what reservations let through */
+	struct list in_groups;     /* scsi_port_groups.itls; its lock */
+	_Atomic uint32_t allowed;  /* bit (1 << enum scsi_access): what reservations let through; and one bit
+				      (1 << (ALLOWED_STATE + enum alua_state)): the state of the path */
+	uint8_t access_state;      /* enum alua_state of the nexus' target port group; lu lock */
 	_Atomic uint32_t ua;       /* bit (1 << enum scsi_ua) */
 	struct scsi_task_set set;
 	uint16_t number;           /* LUN */
@@ -238,6 +254,7 @@ struct scsi_itl {
 };
 
 enum scsi_sanitize_state { SANITIZE_NONE, SANITIZE_RUNS, SANITIZE_FAILED };
+#define ALLOWED_STATE 16 /* in scsi_itl.allowed: bits above */
 
 enum { PROTECT_ATTRIBUTE = 1, PROTECT_SOFTWARE = 2, PROTECT_JOURNAL = 4 /* atomic.c */ };
 
@@ -286,6 +303,8 @@ struct scsi_nexus {
 	struct scsi_inventory *inventory;
 	struct scsi_itl **itl;     /* parallel to inventory->entry; NULL: not addressed yet */
 	uint32_t first_ua;         /* pending for LUs that were not addressed yet */
+	struct scsi_port_groups *groups; /* may be NULL */
+	uint64_t access_changes;   /* of groups, that LUs not addressed yet need not tell; groups->lock */
 };
 
 /* Index into inventory->entry, -1: no such number. */
@@ -300,7 +319,8 @@ uint64_t scsi_lun_encode(uint16_t number);
 
 /* Recomputes what every nexus may do, after a reservation changed. The lu lock is held. */
 void scsi_lu_recompute_access(struct scsi_lu *lu);
-/* What one nexus may do; pure but for reading the lu. The lu lock is held. */
+void scsi_lu_recompute_itl(struct scsi_lu *lu, struct scsi_itl *itl); /* the same for one */
+/* What reservations let one nexus do; pure but for reading the lu. The lu lock is held. */
 uint32_t scsi_lu_access_of(const struct scsi_lu *lu, const struct scsi_itl *itl);
 /* The nexus as registrations name it. */
 struct pr_nexus scsi_port_pr_nexus(const struct scsi_port *port);
@@ -331,6 +351,13 @@ void scsi_sanitize_fini(struct scsi_lu *lu); /* also after a failed init; waits 
 struct scsi_sense scsi_sanitize_sense(const struct scsi_lu *lu);
 /* Whether the task may go on: no sanitize began since it was begun. Else its sense is set. */
 bool scsi_sanitize_allows(struct scsi_task *task);
+/* Target port groups (port_groups.c) */
+void scsi_port_groups_attach(struct scsi_itl *itl); /* before scsi_lu_attach() */
+void scsi_port_groups_detach(struct scsi_itl *itl);
+bool scsi_port_groups_set_supported(const struct scsi_nexus *nexus); /* by SET TARGET PORT GROUPS */
+void scsi_port_groups_pass_time(struct scsi_port_groups *groups, uint64_t now_ns); /* a transition that took too long ends */
+/* Why commands are refused in the state of its path (02/04xx); false: they are not. */
+bool scsi_access_state_sense(struct scsi_itl *itl, struct scsi_sense *ret_sense);
 
 /* Registrations (pr_out.c): the state in the newest document; blocking. A new state, NULL with *err. */
 struct pr_state *scsi_pr_load(struct scsi_lu *lu, uint64_t *ret_version, struct err *err);

@@ -116,20 +116,22 @@ uint32_t scsi_lu_access_of(const struct scsi_lu *lu, const struct scsi_itl *itl)
 	return persistent_access(lu->pr, &itl->nexus->port);
 }
 
+void scsi_lu_recompute_itl(struct scsi_lu *lu, struct scsi_itl *itl)
+{
+	atomic_store(&itl->allowed, scsi_lu_access_of(lu, itl) | 1u << (ALLOWED_STATE + itl->access_state));
+}
+
 void scsi_lu_recompute_access(struct scsi_lu *lu)
 {
-	list_for_each(at, &lu->itls) {
-		struct scsi_itl *itl = container_of(at, struct scsi_itl, in_lu);
-
-		atomic_store(&itl->allowed, scsi_lu_access_of(lu, itl));
-	}
+	list_for_each(at, &lu->itls)
+		scsi_lu_recompute_itl(lu, container_of(at, struct scsi_itl, in_lu));
 }
 
 void scsi_lu_attach(struct scsi_lu *lu, struct scsi_itl *itl)
 {
 	pthread_mutex_lock(&lu->lock);
 	list_append(&lu->itls, &itl->in_lu);
-	atomic_init(&itl->allowed, scsi_lu_access_of(lu, itl));
+	scsi_lu_recompute_itl(lu, itl);
 	pthread_mutex_unlock(&lu->lock);
 }
 

@@ -24,6 +24,7 @@ static void drop_itl(struct scsi_itl *itl)
 {
 	if (!itl)
 		return;
+	scsi_port_groups_detach(itl);
 	scsi_lu_detach(itl->lu, itl);
 	scsi_itl_forget_copies(itl);
 	free(itl);
@@ -62,6 +63,7 @@ struct scsi_itl *scsi_nexus_itl(struct scsi_nexus *nexus, unsigned index)
 	itl->read_only = entry->read_only;
 	list_init(&itl->copies);
 	atomic_init(&itl->ua, nexus->first_ua);
+	scsi_port_groups_attach(itl);
 	scsi_lu_attach(entry->lu, itl);
 	nexus->itl[index] = itl;
 	return itl;

@@ -1,5 +1,5 @@
-/* What the target says about itself: REPORT LUNS, REQUEST SENSE, supported operation codes, task management functions and
- * target port groups, logs, diagnostics (SPC-4 clause 6). */
+/* What the target says about itself: REPORT LUNS, REQUEST SENSE, supported operation codes and task management functions,
+ * logs, diagnostics (SPC-4 clause 6). */
 #include "dataplane/scsi/internal.h"
 
 void scsi_test_unit_ready(struct scsi_task *task)
@@ -18,6 +18,8 @@ void scsi_request_sense(struct scsi_task *task)
 
 	if (lu && scsi_ua_take(task->itl, &sense.asc_ascq)) {
 		sense.key = KEY_UNIT_ATTENTION;
+	} else if (lu && scsi_access_state_sense(task->itl, &sense)) {
+		;
 	} else if (lu && atomic_load(&lu->sanitize_state) != SANITIZE_NONE) {
 		sense = scsi_sanitize_sense(lu);
 	} else if (lu && atomic_load(&lu->ejected)) {
@@ -129,7 +131,7 @@ static void all_commands(struct scsi_task *task)
 		const struct scsi_command *row = &scsi_commands[i];
 		uint8_t bytes[8] = { row->opcode };
 
-		if (!scsi_command_exists(row, scsi_task_lu(task)))
+		if (!scsi_command_exists(row, task))
 			continue;
 		if (row->service_action != SCSI_SA_NONE) {
 			put_be16(bytes + 2, (uint16_t)row->service_action);
@@ -153,7 +155,7 @@ static void one_command(struct scsi_task *task, const struct scsi_command *row)
 	bool timeouts = task->cdb[2] & TIMEOUTS;
 	uint8_t header[4] = { 0, NOT_SUPPORTED }, usage[16];
 
-	if (!row || !scsi_command_exists(row, scsi_task_lu(task))) {
+	if (!row || !scsi_command_exists(row, task)) {
 		scsi_reply_bytes(task, header, sizeof header);
 		return;
 	}
@@ -200,35 +202,6 @@ void scsi_report_tmf(struct scsi_task *task)
 	if (extended)
 		bytes[3] = 0x0c; /* ADDITIONAL DATA LENGTH; no time-outs are stated */
 	scsi_reply_bytes(task, bytes, extended ? 16 : 4);
-}
-
-/* --- REPORT TARGET PORT GROUPS (SPC-4 6.37): the group of the port that is asked, active/optimized --- */
-
-bool scsi_prepare_report_tpg(struct scsi_task *task)
-{
-	return scsi_prepare_length(task);
-}
-
-void scsi_report_tpg(struct scsi_task *task)
-{
-	const struct scsi_port *port = &task->nexus->port;
-	uint8_t bytes[4 + 4 + 12];
-	struct wire_writer w = wire_writer(bytes, sizeof bytes);
-
-	wire_put_u32(&w, 0);
-	if (task->cdb[1] & 0x20) /* PARAMETER DATA FORMAT: extended header */
-		wire_put_u32(&w, 0x10000000);
-	wire_put_u8(&w, 0x00);   /* active/optimized */
-	wire_put_u8(&w, 0x01);   /* AO_SUP */
-	wire_put_u16(&w, port->portal_group_tag);
-	wire_put_u8(&w, 0);
-	wire_put_u8(&w, 0);      /* STATUS CODE: none */
-	wire_put_u8(&w, 0);
-	wire_put_u8(&w, 1);      /* TARGET PORT COUNT */
-	wire_put_u16(&w, 0);
-	wire_put_u16(&w, port->relative_port_id);
-	put_be32(bytes, (uint32_t)wire_written(&w) - 4);
-	scsi_reply_bytes(task, bytes, wire_written(&w));
 }
 
 /* --- LOG SENSE (SPC-4 6.8): the lists of pages --- */

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "dataplane/lun/lun.h"
+#include "dataplane/scsi/alua.h"
 #include "dataplane/scsi/jobs.h"
 #include "docstore.h"
 #include "list.h"
@@ -47,6 +48,7 @@ enum scsi_direction { SCSI_DATA_NONE, SCSI_DATA_IN, SCSI_DATA_OUT };
 struct scsi_lu;    /* one logical unit of this worker */
 struct scsi_nexus; /* one I_T nexus: one full-feature session */
 struct scsi_itl;   /* one I_T_L nexus, made when the nexus first addresses the LU */
+struct scsi_port_groups; /* the target port groups of one target of this worker */
 
 /* What tasks of one reactor work with. One per reactor; outlives its tasks. */
 struct scsi_reactor {
@@ -187,6 +189,18 @@ bool scsi_inventory_keeps(const struct scsi_inventory *inventory, const struct s
 void scsi_inventory_unref(struct scsi_inventory *inventory);
 struct scsi_lu *scsi_inventory_find_lu(const struct scsi_inventory *inventory, uint64_t lun); /* a LUN field; NULL: none */
 
+/* --- target port groups of a target (port_groups.c) --- */
+
+#define SCSI_PORT_GROUPS_MAX 64
+
+/* documents, offload: borrowed. What initiators set is kept in the document alua/<target>. NULL: no memory. */
+struct scsi_port_groups *scsi_port_groups_new(const char *target_name, const struct scsi_services *services);
+void scsi_port_groups_free(struct scsi_port_groups *groups); /* no nexus may refer to it */
+/* What an administrator says, groups with different tags; sets: initiators may set states (explicit ALUA). Those that are
+ * there go on from their states; initiators are told what changes. Blocking. 0, or negative errno and nothing changed. */
+int scsi_port_groups_configure(struct scsi_port_groups *groups, bool sets, const struct alua_configured *configured,
+			       unsigned count, struct err *err);
+
 /* --- nexuses; the owning reactor's thread --- */
 
 struct scsi_port {
@@ -198,6 +212,8 @@ struct scsi_port {
 };
 /* id: unique in the worker's life (PR, abort_nexuses). Keeps a reference to inventory. NULL: no memory. */
 struct scsi_nexus *scsi_nexus_new(uint64_t id, const struct scsi_port *port, struct scsi_inventory *inventory);
+/* Before its first task; groups (NULL: one group, active/optimized) outlives it. */
+void scsi_nexus_set_port_groups(struct scsi_nexus *nexus, struct scsi_port_groups *groups);
 /* I_T nexus loss: releases RESERVE(6), PREVENT ALLOW. All its tasks have ended. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
 uint64_t scsi_nexus_id(const struct scsi_nexus *nexus);

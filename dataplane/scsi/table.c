@@ -48,7 +48,28 @@ const struct scsi_command *scsi_command_find(const uint8_t *cdb, bool *ret_opcod
 	return scsi_command_row(cdb[0], cdb[1] & 0x1f);
 }
 
-bool scsi_command_exists(const struct scsi_command *command, const struct scsi_lu *lu)
+bool scsi_command_exists(const struct scsi_command *command, const struct scsi_task *task)
 {
-	return !(command->flags & CMD_LBP) || (lu && lu->provisioned);
+	const struct scsi_lu *lu = scsi_task_lu(task);
+
+	if (command->flags & CMD_LBP && !(lu && lu->provisioned))
+		return false;
+	return !(command->flags & CMD_TPGS) || scsi_port_groups_set_supported(task->nexus);
+}
+
+bool scsi_command_runs_in(const struct scsi_command *command, uint8_t state)
+{
+	switch (state) {
+	case ALUA_OPTIMIZED:
+	case ALUA_NONOPTIMIZED:
+		return true;
+	case ALUA_STANDBY:
+		return command->flags & CMD_STANDBY;
+	case ALUA_UNAVAILABLE:
+		return command->flags & CMD_UNAVAILABLE;
+	case ALUA_TRANSITIONING:
+		return command->flags & CMD_TRANSITION;
+	default:
+		return false;
+	}
 }

@@ -1,9 +1,11 @@
 /*
  * The life of a task (scsi.h). Order of the checks in scsi_task_begin(), SAM-5 5.3 and SPC-4 5.9: logical unit, unit
- * attention, operation code, reservation, sanitize, CDB fields, medium, write protection, the command's own fields.
+ * attention, operation code, access state, reservation, sanitize, CDB fields, medium, write protection, the command's own
+ * fields.
  */
 #include <assert.h>
 
+#include "clock.h"
 #include "dataplane/scsi/internal.h"
 
 /* --- ends of commands --- */
@@ -156,9 +158,30 @@ static bool cdb_valid(struct scsi_task *task)
 	return true;
 }
 
-static bool reservation_allows(struct scsi_task *task, const struct scsi_itl *itl, enum scsi_access access)
+#define ACTIVE (1u << (ALLOWED_STATE + ALUA_OPTIMIZED) | 1u << (ALLOWED_STATE + ALUA_NONOPTIMIZED))
+
+static uint8_t state_in(uint32_t allowed)
 {
-	if (atomic_load_explicit(&itl->allowed, memory_order_acquire) & 1u << access)
+	return (uint8_t)__builtin_ctz(allowed >> ALLOWED_STATE);
+}
+
+bool scsi_access_state_sense(struct scsi_itl *itl, struct scsi_sense *ret_sense)
+{
+	static const uint16_t asc_ascq[16] = {
+		[ALUA_STANDBY] = ASC_PORT_STANDBY, [ALUA_UNAVAILABLE] = ASC_PORT_UNAVAILABLE,
+		[ALUA_TRANSITIONING] = ASC_ACCESS_STATE_TRANSITION,
+	};
+	uint8_t state = state_in(atomic_load(&itl->allowed));
+
+	if (!asc_ascq[state])
+		return false;
+	*ret_sense = (struct scsi_sense){ .key = KEY_NOT_READY, .asc_ascq = asc_ascq[state] };
+	return true;
+}
+
+static bool reservation_allows(struct scsi_task *task, uint32_t allowed, enum scsi_access access)
+{
+	if (allowed & 1u << access)
 		return true;
 	task->status = SCSI_RESERVATION_CONFLICT;
 	return false;
@@ -215,11 +238,26 @@ static bool medium_allows(struct scsi_task *task, const struct scsi_itl *itl, en
 	return false;
 }
 
-bool scsi_access_allows(struct scsi_task *task, struct scsi_itl *itl, enum scsi_access access)
+/* A path that is in no active state; a transition may be over by now. */
+static bool inactive_path(struct scsi_task *task, struct scsi_itl *itl)
 {
 	struct scsi_sense sense;
 
-	if (!reservation_allows(task, itl, access))
+	scsi_port_groups_pass_time(itl->nexus->groups, clock_now_ns());
+	if (!scsi_access_state_sense(itl, &sense))
+		return false;
+	scsi_set_sense(task, &sense);
+	return true;
+}
+
+bool scsi_access_allows(struct scsi_task *task, struct scsi_itl *itl, enum scsi_access access)
+{
+	uint32_t allowed = atomic_load_explicit(&itl->allowed, memory_order_acquire);
+	struct scsi_sense sense;
+
+	if (!(allowed & ACTIVE) && inactive_path(task, itl))
+		return false;
+	if (!reservation_allows(task, allowed, access))
 		return false;
 	if (atomic_load(&itl->lu->sanitize_state) == SANITIZE_NONE)
 		return medium_allows(task, itl, access, true);
@@ -265,6 +303,17 @@ static enum scsi_access access_of(const struct scsi_task *task)
 	return command->relaxed && command->relaxed(task->cdb) ? ACCESS_ANY : (enum scsi_access)command->access;
 }
 
+/* The state of the path and reservations: one word. */
+static bool nexus_allows(struct scsi_task *task)
+{
+	uint32_t allowed = atomic_load_explicit(&task->itl->allowed, memory_order_acquire);
+
+	if (__builtin_expect(!(allowed & ACTIVE), 0) && !scsi_command_runs_in(task->command, state_in(allowed)) &&
+	    inactive_path(task, task->itl))
+		return false;
+	return reservation_allows(task, allowed, access_of(task));
+}
+
 static bool command_allowed(struct scsi_task *task, bool opcode_known, uint8_t without)
 {
 	if (!task->itl && (!task->command || !(task->command->flags & without)))
@@ -275,9 +324,9 @@ static bool command_allowed(struct scsi_task *task, bool opcode_known, uint8_t w
 		return false;
 	if (!task->command)
 		return opcode_known ? scsi_refuse_field(task, 1) : scsi_refuse(task, ASC_INVALID_OPCODE);
-	if (!scsi_command_exists(task->command, scsi_task_lu(task)))
+	if (!scsi_command_exists(task->command, task))
 		return scsi_refuse(task, ASC_INVALID_OPCODE);
-	if (task->itl && (!reservation_allows(task, task->itl, access_of(task)) || !no_sanitize(task)))
+	if (task->itl && (!nexus_allows(task) || !no_sanitize(task)))
 		return false;
 	if (!cdb_valid(task))
 		return false;

@@ -37,6 +37,20 @@ def the_first_disk_takes_three_commands(env):
 
 
 @test(quick=True)
+def a_path_gets_its_access_state(env):
+    daemon = env.daemon()
+    lunette(env, daemon, "target", "create", TARGET, "--explicit-alua")
+    lunette(env, daemon, "target", "path", TARGET, 1, "standby", "--dry-run")
+    assert "port_groups" not in lunette(env, daemon, "target", "show", TARGET, "--output=json").stdout.replace('"port_groups": {}', "")
+    assert "standby" in lunette(env, daemon, "target", "path", TARGET, 1, "standby", "--preferred").stdout
+    lunette(env, daemon, "target", "path", TARGET, 1, "active_nonoptimized")
+    shown = json.loads(lunette(env, daemon, "target", "show", TARGET, "--output=json").stdout)
+    group = shown["port_groups"]["1"]
+    assert group["state"] == "active_nonoptimized" and group["preferred"] and shown["explicit_alua"], shown
+    assert lunette(env, daemon, "target", "path", TARGET, 1, "offline", check=False).returncode != 0
+
+
+@test(quick=True)
 def a_lun_is_grown_and_deleted(env):
     daemon = env.daemon()
     daemon.serve("vol1", 8 << 20)

@@ -22,7 +22,7 @@ static const char *const schema_names[SCHEMA_COUNT] = {
 	[SCHEMA_LUN] = "Lun", [SCHEMA_TARGET] = "Target", [SCHEMA_GROUP] = "InitiatorGroup", [SCHEMA_PORTAL] = "Portal",
 	[SCHEMA_STORE] = "Store", [SCHEMA_SETTINGS] = "Settings", [SCHEMA_MAPPING] = "Mapping",
 	[SCHEMA_INITIATOR] = "Initiator", [SCHEMA_GRANT] = "Grant", [SCHEMA_PARAMS] = "TargetParams", [SCHEMA_AUTH] = "Auth",
-	[SCHEMA_CREDENTIAL] = "Credential", [SCHEMA_REDIRECT] = "Redirect",
+	[SCHEMA_CREDENTIAL] = "Credential", [SCHEMA_REDIRECT] = "Redirect", [SCHEMA_PORT_GROUP] = "PortGroup",
 };
 
 /* What GET adds to a configured object (change_decorate, warnings of a change). */

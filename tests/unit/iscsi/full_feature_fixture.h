@@ -531,9 +531,6 @@ static inline void house_free(struct house *house)
 		mailbox_fini(&part->mailbox);
 	}
 	offload_free(house->offload);
-	for (unsigned i = 0; i < ISCSI_LUN_BUCKETS; i++)
-		while (!list_empty(&house->node.targets[i]))
-			free(container_of(list_take(&house->node.targets[i]), struct iscsi_target_counters, link));
 	stats_unmap(house->node.stats);
 	iscsi_node_fini(&house->node);
 	free(house);

@@ -91,6 +91,14 @@ static inline int set_up(void **state)
 	return 0;
 }
 
+/* A target on which every command exists. */
+static inline int set_up_whole(void **state)
+{
+	(void)state;
+	world_init(&world, &(struct world_options){ .explicit_alua = true });
+	return 0;
+}
+
 static inline int tear_down(void **state)
 {
 	(void)state;
@@ -99,5 +107,6 @@ static inline int tear_down(void **state)
 }
 
 #define SCSI_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define WHOLE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_whole, tear_down)
 
 #endif

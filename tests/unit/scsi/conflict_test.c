@@ -283,7 +283,7 @@ static void the_capabilities_tell_what_the_table_does(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SCSI_TEST(every_command_conflicts_as_the_standards_tables_say),
+		WHOLE_TEST(every_command_conflicts_as_the_standards_tables_say),
 		SCSI_TEST(every_action_of_pr_out_conflicts_as_table_66_says),
 		SCSI_TEST(reserve_six_keeps_its_own_nexus_from_persistent_reservations),
 		SCSI_TEST(the_capabilities_tell_what_the_table_does),

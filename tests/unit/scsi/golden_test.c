@@ -13,8 +13,9 @@ static const char docs_head[] =
 	"Access is what reservations look at (SPC-4 table 66): *any* never conflicts; *status* only with RESERVE(6); *read* "
 	"with exclusive\naccess; *write* and *manage* with every reservation that excludes the initiator; *reserve* and "
 	"*release* with any registration.\n*write* is also what write protection forbids.\n\n"
-	"| opcode | service action | command | CDB bytes | access | only on |\n"
-	"| --- | --- | --- | --- | --- | --- |\n";
+	"Where a path is active, all commands run; in other asymmetric access states (SPC-4 5.15) those that say so.\n\n"
+	"| opcode | service action | command | CDB bytes | access | runs also in | only on |\n"
+	"| --- | --- | --- | --- | --- | --- | --- |\n";
 
 static const struct {
 	const char *name;
@@ -99,13 +100,16 @@ static void the_documented_commands_are_those_of_the_table(void **state)
 	at += (size_t)snprintf(ours, sizeof ours, "%s", docs_head);
 	for (unsigned i = 0; i < scsi_command_count; i++) {
 		const struct scsi_command *row = &scsi_commands[i];
-		char action[16] = "";
+		char action[16] = "", states[48];
 
 		if (row->service_action != SCSI_SA_NONE)
 			snprintf(action, sizeof action, "%02Xh", (unsigned)row->service_action);
-		at += (size_t)snprintf(ours + at, sizeof ours - at, "| %02Xh | %s | %s | %u | %s | %s |\n", row->opcode,
-				       action, row->name, row->cdb_len_bytes, access[row->access],
-				       row->flags & CMD_LBP ? "thin LUNs" : "");
+		snprintf(states, sizeof states, "%s%s%s", row->flags & CMD_STANDBY ? "standby" : "",
+			 row->flags & CMD_UNAVAILABLE ? ", unavailable" : "", row->flags & CMD_TRANSITION ? ", transitioning" : "");
+		at += (size_t)snprintf(ours + at, sizeof ours - at, "| %02Xh | %s | %s | %u | %s | %s | %s |\n", row->opcode,
+				       action, row->name, row->cdb_len_bytes, access[row->access], states,
+				       row->flags & CMD_LBP ? "thin LUNs" :
+				       row->flags & CMD_TPGS ? "targets with explicit_alua" : "");
 	}
 	file = fopen(DOCS, mode && !strcmp(mode, "write") ? "w+" : "r");
 	assert_non_null(file);

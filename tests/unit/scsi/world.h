@@ -25,6 +25,7 @@ struct world {
 	struct mailbox mailbox;
 	struct scsi_reactor reactor;
 	struct scsi_inventory *inventory;
+	struct scsi_port_groups *groups; /* with explicit_alua */
 	struct scsi_nexus *nexus[WORLD_NEXUSES];
 };
 
@@ -33,6 +34,7 @@ struct world_options {
 	uint64_t size_bytes;     /* 0: WORLD_BYTES */
 	uint64_t object_bytes;   /* 0: as the store likes */
 	bool thick, read_only, removable;
+	bool explicit_alua;      /* nexus n is one of target port group 1 + n % 2 */
 	struct docstore *documents;
 	uint64_t epoch;
 	const char *store_kind;  /* NULL: memory */
@@ -93,6 +95,16 @@ static inline void world_open_lun(struct world *w, const struct world_options *o
 	json_decref(map);
 }
 
+static inline void world_groups(struct world *w)
+{
+	const struct alua_configured configured[] = { { .tag = 1, .relative_port_id = 1 }, { .tag = 2, .relative_port_id = 2 } };
+	struct err err = { 0 };
+
+	w->groups = scsi_port_groups_new("iqn.2026-11.io.lunette:t1", &w->services);
+	assert(w->groups);
+	assert(scsi_port_groups_configure(w->groups, true, configured, 2, &err) == 0);
+}
+
 static inline void world_nexuses(struct world *w)
 {
 	struct scsi_inventory_entry entries[] = { { 0, false, w->lu }, { 300, true, w->lu } };
@@ -102,8 +114,11 @@ static inline void world_nexuses(struct world *w)
 	for (unsigned i = 0; i < WORLD_NEXUSES; i++) {
 		struct scsi_port port = world_port(i);
 
+		if (w->groups)
+			port.portal_group_tag = port.relative_port_id = (uint16_t)(1 + i % 2);
 		w->nexus[i] = scsi_nexus_new(i + 1, &port, w->inventory);
 		assert(w->nexus[i]);
+		scsi_nexus_set_port_groups(w->nexus[i], w->groups);
 	}
 }
 
@@ -125,6 +140,8 @@ static inline void world_init(struct world *w, const struct world_options *optio
 	w->services.offload = w->reactor.offload;
 	w->lu = scsi_lu_new(w->lun, &w->services, &err);
 	assert(w->lu);
+	if (options->explicit_alua)
+		world_groups(w);
 	world_nexuses(w);
 }
 
@@ -139,6 +156,7 @@ static inline void world_fini(struct world *w)
 	for (unsigned i = 0; i < WORLD_NEXUSES; i++)
 		world_drop_nexus(w, i);
 	scsi_inventory_unref(w->inventory);
+	scsi_port_groups_free(w->groups);
 	scsi_lu_free(w->lu);
 	lun_close(w->lun);
 	store_close(w->store);
