@@ -48,9 +48,11 @@ static json_t *luns_of(const json_t *config)
 	return (json_t *)config_map(config, CONFIG_LUN, NULL);
 }
 
-static void document_name(char ret_name[80], const char *kind, const char *id)
+#define DOCUMENT_NAME_MAX 256
+
+static void document_name(char ret_name[DOCUMENT_NAME_MAX], const char *kind, const char *id)
 {
-	snprintf(ret_name, 80, "%s/%.60s", kind, id);
+	snprintf(ret_name, DOCUMENT_NAME_MAX, "%s/%.230s", kind, id);
 }
 
 /* The store of a LUN, opened; NULL with *err. store: {"kind", "params"}. */
@@ -108,7 +110,7 @@ static int allocate_and_publish(struct lun_commit *c, struct store *store, const
 				const json_t *old, const json_t *plan, uint64_t version, struct err *err)
 {
 	const char *id = text_of(lun, "id");
-	char name[80];
+	char name[DOCUMENT_NAME_MAX];
 	int rc = old ? remove_leftovers(store, old, plan, err) : 0;
 
 	document_name(name, "map", id);
@@ -151,7 +153,7 @@ static int make_lun(struct lun_commit *c, const json_t *config, const json_t *lu
 
 static int grow_lun(struct lun_commit *c, const json_t *config, const json_t *lun, struct err *err)
 {
-	char name[80];
+	char name[DOCUMENT_NAME_MAX];
 	json_t *old;
 	uint64_t version;
 	int rc;
@@ -225,13 +227,13 @@ static int remove_document_change(json_t **content, uint64_t version, void *arg,
 static int remove_document(struct lun_commit *c, const char *kind, const char *id)
 {
 	struct err err;
-	char name[80];
+	char name[DOCUMENT_NAME_MAX];
 	int rc;
 
 	document_name(name, kind, id);
 	rc = docstore_update(c->documents, name, remove_document_change, NULL, NULL, &err);
 	if (rc < 0)
-		log_warning("a document of a removed LUN stays for a while: %s", err.text);
+		log_warning("a document of what was removed stays for a while: %s", err.text);
 	return rc;
 }
 
@@ -241,7 +243,7 @@ static int restore_map(struct lun_commit *c, const char *id, const json_t *entry
 	json_t *map = json_copy(json_object_get(entry, "old"));
 	json_int_t generation = integer_of(json_object_get(entry, "map"), "generation") + 1;
 	struct err err;
-	char name[80];
+	char name[DOCUMENT_NAME_MAX];
 	int rc = -ENOMEM;
 
 	document_name(name, "map", id);
@@ -273,7 +275,7 @@ static void remove_lun(struct lun_commit *c, const json_t *config, const json_t 
 	const char *id = text_of(lun, "id");
 	json_t *store_json = config_store(config, text_of(lun, "store"), c->state_dir), *map = NULL;
 	struct err err = { 0 };
-	char name[80];
+	char name[DOCUMENT_NAME_MAX];
 	uint64_t version;
 
 	document_name(name, "map", id);
@@ -287,11 +289,25 @@ static void remove_lun(struct lun_commit *c, const json_t *config, const json_t 
 	json_decref(store_json);
 }
 
+/* What initiators set on a target that is gone must not hold for another of its name. */
+static void forget_targets(struct lun_commit *c, const json_t *before, const json_t *after)
+{
+	const json_t *left = config_map(after, CONFIG_TARGET, NULL);
+	const char *name;
+	json_t *target;
+
+	json_object_foreach((json_t *)config_map(before, CONFIG_TARGET, NULL), name, target)
+		if (!json_object_get(left, name) && json_is_true(json_object_get(target, "explicit_alua")))
+			remove_document(c, "alua", name);
+}
+
 static void finish(void *arg, const json_t *before, const json_t *after)
 {
 	struct lun_commit *c = arg;
 	const char *name;
 	json_t *lun;
+
+	forget_targets(c, before, after);
 
 	json_object_foreach(luns_of(before), name, lun) {
 		const json_t *now = json_object_get(luns_of(after), name);
@@ -364,7 +380,7 @@ static int collect_used(struct reap *r, struct err *err)
 	json_t *lun, *object;
 
 	json_object_foreach(luns_of(r->config), name, lun) {
-		char document[80];
+		char document[DOCUMENT_NAME_MAX];
 		json_t *map;
 		uint64_t version;
 		size_t n;
@@ -388,7 +404,8 @@ static int collect_used(struct reap *r, struct err *err)
 	return 0;
 }
 
-static int reap_documents(struct reap *r, const char *kind, struct err *err)
+/* Documents <kind>/<name> of what is not known any more. */
+static int reap_documents(struct reap *r, const char *kind, const json_t *known, struct err *err)
 {
 	char prefix[32];
 	json_t *names, *name;
@@ -402,7 +419,7 @@ static int reap_documents(struct reap *r, const char *kind, struct err *err)
 	json_array_foreach(names, n, name) {
 		const char *id = json_string_value(name) + strlen(prefix);
 
-		if (!json_object_get(r->ids, id))
+		if (!json_object_get(known, id))
 			remove_document(&r->c, kind, id);
 	}
 	json_decref(names);
@@ -475,7 +492,9 @@ static int reap_all(struct reap *r, struct err *err)
 	if (rc == 0)
 		rc = collect_used(r, err);
 	for (unsigned i = 0; rc == 0 && i < sizeof lun_documents / sizeof lun_documents[0]; i++)
-		rc = reap_documents(r, lun_documents[i], err);
+		rc = reap_documents(r, lun_documents[i], r->ids, err);
+	if (rc == 0)
+		rc = reap_documents(r, "alua", config_map(r->config, CONFIG_TARGET, NULL), err);
 	return rc < 0 ? rc : reap_stores(r, err);
 }
 

@@ -228,7 +228,10 @@ struct scsi_task_set {
 	struct list sequenced; /* struct scsi_task.in_set, oldest first */
 };
 
-bool scsi_order_accepts(uint8_t attribute);
+static inline bool scsi_order_accepts(uint8_t attribute)
+{
+	return attribute <= SCSI_HEAD_OF_QUEUE;
+}
 bool scsi_order_waits(uint8_t newer, uint8_t older); /* enum scsi_attribute, accepted ones; pure */
 bool scsi_order_start(struct scsi_task *task);       /* a dormant task; false: it is blocked, and executed later */
 void scsi_order_join_sequenced(struct scsi_task *task);

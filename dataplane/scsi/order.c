@@ -36,11 +36,6 @@ static const enum action order_table[ATTRIBUTES][ATTRIBUTES] = {
 	[HEAD_OF_QUEUE] = { [SIMPLE] = STARTS, [ORDERED] = STARTS, [HEAD_OF_QUEUE] = STARTS },
 };
 
-bool scsi_order_accepts(uint8_t attribute)
-{
-	return attribute < sizeof attributes / sizeof attributes[0];
-}
-
 bool scsi_order_waits(uint8_t newer, uint8_t older)
 {
 	return order_table[attributes[newer]][attributes[older]] == WAITS;

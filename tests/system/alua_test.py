@@ -148,6 +148,16 @@ def a_state_that_an_initiator_set_survives_crash_and_restart_until_rest_says_oth
 
 
 @test(quick=True)
+def what_was_set_on_a_deleted_target_does_not_hold_for_its_successor(env):
+    daemon, second, one, _ = two_paths(env, explicit_alua=True)
+    assert one.set_group(2, STANDBY) == (GOOD, 0, 0)
+    one.socket.close()
+    daemon.rest.delete(f"/targets/{quote(TARGET)}?force=true")
+    daemon.serve("vol", target_body={"portals": ["default", "second"], "explicit_alua": True})
+    assert again(daemon, second, 3).report()[2][0] == OPTIMIZED
+
+
+@test(quick=True)
 def port_groups_that_cannot_be_are_refused(env):
     daemon = env.daemon()
     daemon.serve("vol")
