@@ -58,6 +58,7 @@ class Crowd:
 
 def two_portals(env, store=None, size_bytes=16 << 20, **options):
     """(daemon, url) of a LUN behind two portal groups. store: parameters of a fault store around a file store."""
+    env.scratch.chmod(0o711)  # the daemon's user passes through to its store
     daemon = env.daemon(**options)
     daemon.rest.patch("/settings", {"login_timeout_s": 5})
     second = f"127.0.0.1:{process.free_port()}"
