@@ -2,11 +2,14 @@
 import random
 import struct
 
+import iscsi_pdu as p
+from harness import wait
 from initiator import NAME, Initiator, expect
 from world import Case
 
 CLASS = "cdb"
 CLOSED = "iqn.2026-11.io.lunette:closed"
+WIPED = "iqn.2026-11.io.lunette:wiped"
 BLOCKS, BLOCK = (8 << 20) // 512, 512  # of the LUN
 TOP = (1 << 64) - 1
 FIELD, LIST, RANGE, LENGTH, CODE = "check:5/24/00", "check:5/26/00", "check:5/21/00", "check:5/1a/00", "check:5/20/00"
@@ -18,6 +21,7 @@ def make(world_class, env):
     world = world_class(env)
     world.daemon.serve("closed", 1 << 20, target=CLOSED, store="memory")
     world.daemon.rest.put(f"/targets/{CLOSED}/initiators/{NAME}", {})
+    world.daemon.serve("wiped", 4 << 20, target=WIPED)
     return world
 
 
@@ -230,6 +234,67 @@ def rsoc(world):
                 assert word in ("good", FIELD), (option, opcode, action, word)
 
 
+OVERWRITE, BLOCK_ERASE, CRYPTOGRAPHIC, EXIT_FAILURE = 1, 2, 3, 0x1F
+SANITIZES = [  # title, action, list, right outcomes
+    ("overwrite without a list", OVERWRITE, b"", LENGTH, FIELD), ("overwrite, list of 3 bytes", OVERWRITE, bytes(3), LENGTH, FIELD),
+    ("overwrite, no pattern", OVERWRITE, b"\x01\0\0\0", LIST, LENGTH, FIELD), ("overwrite, no pass", OVERWRITE, b"\0\0\0\4abcd", LIST),
+    ("overwrite, pattern that is not there", OVERWRITE, b"\x01\0\xff\xffabcd", LIST, LENGTH, FIELD),
+    ("overwrite, pattern longer than a block", OVERWRITE, b"\x01\0\x04\0" + bytes(1024), LIST, FIELD),
+    ("reserved service action", 0x1E, b"", FIELD), ("block erase with a list", BLOCK_ERASE, bytes(8), FIELD, LENGTH),
+    ("cryptographic erase", CRYPTOGRAPHIC, b"", FIELD, "good"), ("exit failure mode without a failure", EXIT_FAILURE, b"", "good", FIELD),
+]
+
+
+def sanitize_cdb(action, length=0, immediate=0x80):
+    return [0x48, immediate | action, 0, 0, 0, 0, 0, *be(length, 2), 0]
+
+
+def usable_again(world, connection):
+    """Waits until the LUN is itself again."""
+    def ended():
+        word = connection.outcome_of([0] * 6)
+        assert word in ("good", "check:2/04/1b") or word.startswith("check:6"), word
+        return word == "good"
+    wait.until(ended, "the sanitize has ended", 30 * world.slow)
+
+
+def wrong_sanitize(action, data, *right):
+    """B082: what is refused has wiped nothing."""
+    def run(world):
+        connection = world.full(target=WIPED, ImmediateData="Yes", FirstBurstLength=65536)
+        expect(connection.outcome_of(cdb10(0x2A, 0, 1), data=b"\x77" * 512), "good")
+        word = connection.outcome_of(sanitize_cdb(action, len(data)), **({"data": data} if data else {}))
+        expect(word, *right)
+        usable_again(world, connection)
+        expect(connection.outcome_of(cdb10(0x28, 0, 1), read=512), "good")
+        assert connection.data_in == b"\x77" * 512 or word == "good", "it was refused and wiped"
+    return run
+
+
+def sanitize_among_others(world):
+    """B082: a reservation of another stops it; one that runs shuts the LUN to all, whatever its initiator does then."""
+    owner, other = world.full(target=WIPED), world.full(target=WIPED)
+    expect(owner.outcome_of(**pr_out(6, new=7)), "good")
+    expect(owner.outcome_of(**pr_out(1, 1, key=7)), "good")
+    expect(other.outcome_of(sanitize_cdb(BLOCK_ERASE)), "status:18")
+    expect(owner.outcome_of(**pr_out(3, key=7)), "good")
+    usable_again(world, other)
+    for how in ("reset of the LU", "RST"):
+        doomed = world.full(target=WIPED)
+        expect(doomed.outcome_of(cdb10(0x2A, 0, 1), data=b"\x77" * 512), "good")
+        expect(doomed.outcome_of(sanitize_cdb(BLOCK_ERASE)), "good")
+        word = other.outcome_of(cdb10(0x28, 0, 1), read=512)
+        assert word in ("good", "check:2/04/1b") or word.startswith("check:6"), word
+        if how == "RST":
+            doomed.reset()
+        else:
+            doomed.send(doomed.pdu(p.TASK_REQUEST, immediate=True, flags=0x85))
+            expect(doomed.outcome(), "tmf:00")
+        usable_again(world, other)
+        expect(other.outcome_of(cdb10(0x28, 0, 1), read=512), "good")
+        assert other.data_in == bytes(512), f"{how}: it was not wiped"
+
+
 def stop_unit(world):
     """B083: what one nexus does with START STOP UNIT and PREVENT is known to the other; both are undone."""
     one_nexus, other = world.full(), world.full()
@@ -307,6 +372,9 @@ def cases():
     yield Case("B076", "where a comparison fails", miscompare)
     yield Case("B078", "mode pages", mode_pages)
     yield Case("B080", "REPORT SUPPORTED OPERATION CODES", rsoc)
+    for title, action, data, *right in SANITIZES:
+        yield Case("B082", f"SANITIZE, {title}", wrong_sanitize(action, data, *right))
+    yield Case("B082", "SANITIZE beside others", sanitize_among_others)
     yield Case("B083", "START STOP UNIT and PREVENT", stop_unit)
     yield Case("B083", "RESERVE(6) beside REGISTER", reserve6_and_pr)
     yield Case("B088", "SPEC_I_PT names who is not admitted", port_without_access)
