@@ -57,7 +57,8 @@ static void set_groups(unsigned nexus, const uint8_t *descriptors, size_t len)
 	uint8_t list[4 + 256] = { 0 };
 	uint8_t cdb[12] = { 0xa4, 0x0a, 0, 0, 0, 0, 0, 0, 0, (uint8_t)(4 + len) };
 
-	memcpy(list + 4, descriptors, len);
+	if (len)
+		memcpy(list + 4, descriptors, len);
 	send_from(nexus, cdb, sizeof cdb, list, 4 + len);
 }
 
