@@ -170,7 +170,7 @@ system: all tools ## run all system tests (ARGS: patterns, or --quick)
 	$(Q)tests/system/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)
 vm: all tools ## Linux's own initiator in a QEMU guest (ARGS: patterns); needs root
 	$(Q)tests/vm/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)
-conformance: all ## iscsi-test-cu against us (ARGS=--tgtd: and tgtd beside us); writes docs/conformance.md
+conformance: all ## iscsi-test-cu against us (ARGS="--tgtd --lio": and these beside us); writes docs/conformance.md
 	$(Q)tests/conformance/run $(ARGS)
 bench: all tools ## the benchmark, tgtd beside us; writes docs/benchmark.md
 	$(Q)tests/bench/run $(ARGS)
