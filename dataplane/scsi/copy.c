@@ -126,7 +126,7 @@ struct scsi_copy *copy_new(struct scsi_task *task)
 {
 	struct scsi_copy *copy = NULL;
 
-	if (task->reactor->copies < COPIES_PER_REACTOR)
+	if (task->reactor->copies < COPIES_PER_REACTOR && task->nexus->copies < COPIES_PER_NEXUS)
 		copy = calloc(1, sizeof *copy);
 	if (copy)
 		copy->buffers = aligned_alloc(BUFFER_ALIGN, COPY_LANES * COPY_PIECE_BYTES);
@@ -136,6 +136,7 @@ struct scsi_copy *copy_new(struct scsi_task *task)
 		return NULL;
 	}
 	task->reactor->copies++;
+	task->nexus->copies++;
 	copy->task = task;
 	copy->failed_at = UINT64_MAX;
 	copy->began_ns = clock_now_ns();
@@ -151,6 +152,7 @@ void copy_free(struct scsi_copy *copy)
 	if (!copy)
 		return;
 	copy->task->reactor->copies--;
+	copy->task->nexus->copies--;
 	free(copy->buffers);
 	free(copy);
 }

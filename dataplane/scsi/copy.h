@@ -9,9 +9,9 @@
  * are copied by one lane from the end that makes it a move. A piece that is all zeroes is not written to a thin destination
  * but unmapped there.
  *
- * Memory: COPY_LANES * COPY_PIECE_BYTES for each copy, of its own, so that copies never take the buffers of other
- * commands; COPIES_PER_REACTOR copies at a time, more are answered BUSY. A reactor does COPY_TURN_PIECES in one turn
- * at most.
+ * Memory: COPY_LANES * COPY_PIECE_BYTES for each copy, of its own, so that copies never take the buffers of other commands.
+ * COPIES_PER_REACTOR copies at a time, COPIES_PER_NEXUS of them for one nexus; more are answered BUSY. A reactor does
+ * COPY_TURN_PIECES in one turn at most.
  *
  * A copy that runs for longer than COPY_SHOWN_MS is shown among the operations (jobs.h) and can be cancelled there.
  *
@@ -29,6 +29,7 @@
 #define COPY_ZERO_BYTES     (64u << 20)   /* a piece that has no source */
 #define COPY_TURN_PIECES    16u
 #define COPIES_PER_REACTOR  32u
+#define COPIES_PER_NEXUS    16u           /* so that one initiator cannot take them all */
 #define COPY_EXTENTS_MAX    (2 * COPY_RANGE_MAX)
 #define COPY_RESULTS_MAX    64u           /* remembered for each I_T_L nexus */
 #define COPY_SHOWN_MS       1000u         /* a copy that runs longer is among the operations; the many short ones are not */

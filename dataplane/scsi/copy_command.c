@@ -232,8 +232,8 @@ void scsi_receive_copy_parameters(struct scsi_task *task)
 	put_be16(bytes + 10, COPY_SEGMENT_MAX);
 	put_be32(bytes + 12, COPY_DESCRIPTORS_MAX_BYTES);
 	put_be32(bytes + 16, COPY_SEGMENT_MAX_BYTES);
-	put_be16(bytes + 34, COPIES_PER_REACTOR); /* TOTAL CONCURRENT COPIES */
-	bytes[36] = COPIES_PER_REACTOR;
+	put_be16(bytes + 34, COPIES_PER_NEXUS); /* TOTAL CONCURRENT COPIES */
+	bytes[36] = COPIES_PER_NEXUS;
 	bytes[37] = task->itl->lu->block_shift;   /* DATA SEGMENT GRANULARITY */
 	bytes[43] = sizeof descriptors;
 	memcpy(bytes + 44, descriptors, sizeof descriptors);

@@ -113,8 +113,8 @@ static void supported_rods(struct wire_writer *w)
 static void general_operations(const struct scsi_lu *lu, struct wire_writer *w)
 {
 	begin(w, GENERAL_COPY_OPERATIONS, 0x20);
-	wire_put_u32(w, COPIES_PER_REACTOR);
-	wire_put_u32(w, COPIES_PER_REACTOR);
+	wire_put_u32(w, COPIES_PER_NEXUS);
+	wire_put_u32(w, COPIES_PER_NEXUS);
 	wire_put_u32(w, COPY_SEGMENT_MAX_BYTES);
 	wire_put_u8(w, lu->block_shift); /* DATA SEGMENT GRANULARITY */
 	wire_put_zeroes(w, 19);

@@ -308,6 +308,7 @@ struct scsi_nexus {
 	uint32_t first_ua;         /* pending for LUs that were not addressed yet */
 	struct scsi_port_groups *groups; /* may be NULL */
 	uint64_t access_changes;   /* of groups, that LUs not addressed yet need not tell; groups->lock */
+	unsigned copies;           /* third-party copies under way */
 };
 
 /* Index into inventory->entry, -1: no such number. */

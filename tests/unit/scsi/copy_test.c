@@ -685,19 +685,26 @@ static void copies_at_a_time_are_limited(void **state)
 	for (unsigned i = 0; i < COPIES_PER_REACTOR; i++) {
 		uint8_t cdb[16];
 
+		if (i == COPIES_PER_NEXUS) { /* enough for the first; there is room for others */
+			copy_over(1, 0, 0, 1);
+			assert_int_equal(outcome.status, SCSI_BUSY);
+		}
 		list_start((uint8_t)(100 + i));
 		list_cscd(world.lun);
 		list_cscd(second.lun);
 		list_segment(0, 1, 0, 0, BLOCKS);
 		xcopy_cdb(cdb, 0);
-		tasks[i] = world_task(&world, world.nexus[0], 0, cdb, 16, list_bytes);
+		tasks[i] = world_task(&world, world.nexus[i / COPIES_PER_NEXUS], 0, cdb, 16, list_bytes);
 		assert_int_equal(scsi_task_begin(tasks[i]), SCSI_NEEDS_DATA_OUT);
 		assert_true(sgl_alloc(world.reactor.pool, &tasks[i]->data, list_bytes, SGL_SCSI));
 		sgl_copy_in(&tasks[i]->data, 0, list, list_bytes);
 		scsi_task_execute(tasks[i]);
 		assert_int_equal(tasks[i]->tag, 0);
 	}
-	copy_over(1, 0, 0, 1);
+	list_start(1);
+	list_cscd(foreign.lun);
+	list_segment(0, 0, 0, 100, 1);
+	xcopy_from(2);
 	assert_int_equal(outcome.status, SCSI_BUSY);
 	for (unsigned i = 0; i < COPIES_PER_REACTOR; i++) {
 		end_copy(tasks[i]);
