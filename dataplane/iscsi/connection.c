@@ -113,13 +113,19 @@ static void count_end(struct iscsi_connection *connection)
 void iscsi_connection_drop(struct iscsi_connection *connection, const char *why)
 {
 	bool wanted = connection->phase == ISCSI_PHASE_FINISH;
+	bool full = connection->session && connection->phase >= ISCSI_PHASE_FULL;
 
 	if (connection->phase == ISCSI_PHASE_DEAD)
 		return;
-	log_drop(connection, wanted ? NULL : why);
-	if (connection->session && connection->phase >= ISCSI_PHASE_FULL)
-		iscsi_session_tell(connection, "logout", connection->logged_out ? "logged out" : why ? why : "ended");
 	connection->phase = ISCSI_PHASE_DEAD;
+	connection->holds++;
+	if (connection->session) { /* first of all: its initiator may be writing the same blocks through another path already */
+		iscsi_held_abort(connection->session, NULL, NULL);
+		iscsi_session_abort_tasks(connection->session, NULL);
+	}
+	log_drop(connection, wanted ? NULL : why);
+	if (full)
+		iscsi_session_tell(connection, "logout", connection->logged_out ? "logged out" : why ? why : "ended");
 	count_end(connection);
 	list_remove(&connection->wait_link);
 	connection->waiting = false;
@@ -130,10 +136,7 @@ void iscsi_connection_drop(struct iscsi_connection *connection, const char *why)
 		connection->mover->ops->terminate(connection->mover);
 	}
 	iscsi_release_receive_list(connection);
-	if (connection->session) {
-		iscsi_held_abort(connection->session, NULL, NULL);
-		iscsi_session_abort_tasks(connection->session, NULL);
-	}
+	connection->holds--;
 	iscsi_connection_maybe_bury(connection);
 }
 

@@ -275,6 +275,7 @@ struct scsi_lu {
 	_Atomic uint32_t protect;     /* PROTECT_* */
 	_Atomic bool descriptor_sense; /* D_SENSE */
 	_Atomic bool ejected;
+	_Atomic unsigned abandoned_count;
 
 	_Atomic bool reads_lock;      /* READ locks its range: there are atomic writes */
 	uint64_t journal_version;     /* of atomic/<lun id>; who holds the journal's lock */
@@ -284,6 +285,7 @@ struct scsi_lu {
 
 	pthread_mutex_t lock;
 	struct list itls;             /* struct scsi_itl.in_lu */
+	struct list abandoned;        /* struct scsi_task.in_abandoned: writes that were aborted and are not done yet */
 	struct scsi_itl *reserve6;    /* holder of a RESERVE(6) reservation */
 	struct pr_state *pr;          /* never NULL */
 	uint64_t pr_version;          /* of the document that pr was read from */
@@ -365,6 +367,12 @@ bool scsi_access_state_sense(struct scsi_itl *itl, struct scsi_sense *ret_sense)
 
 /* Registrations (pr_out.c): the state in the newest document; blocking. A new state, NULL with *err. */
 struct pr_state *scsi_pr_load(struct scsi_lu *lu, uint64_t *ret_version, struct err *err);
+
+/* --- writes that were given up (abandoned.c) --- */
+
+void scsi_abandon(struct scsi_task *task);           /* it executes and was aborted; its reactor's thread */
+void scsi_abandoned_is_done(struct scsi_task *task);
+bool scsi_behind_abandoned(const struct scsi_task *task); /* it would write what an abandoned one may still write: BUSY */
 
 /* --- tasks (task.c) --- */
 

@@ -39,6 +39,7 @@ struct scsi_lu *scsi_lu_new(struct lun *lun, const struct scsi_services *service
 	take_limits(lu, attributes);
 	pthread_mutex_init(&lu->lock, NULL);
 	list_init(&lu->itls);
+	list_init(&lu->abandoned);
 	lu->pr = scsi_pr_load(lu, &lu->pr_version, err);
 	if (!lu->pr) {
 		err_wrap(err, "reservations of LUN %s", attributes->name);

@@ -136,4 +136,6 @@ void scsi_task_aborted(struct scsi_task *task)
 {
 	if (task->order == ORDER_BLOCKED || task->order == ORDER_READY)
 		scsi_finish(task);
+	else
+		scsi_abandon(task);
 }

@@ -102,6 +102,8 @@ struct scsi_task {
 	struct scsi_itl *itl;
 	const struct scsi_command *command; /* row of the table; NULL: none */
 	uint8_t order;           /* enum scsi_order */
+	bool abandoned;          /* in the list below (abandoned.c) */
+	struct list in_abandoned; /* scsi_lu.abandoned */
 	struct list in_set, in_ready; /* scsi_itl.set.sequenced, reactor->ready; when order says so */
 	struct lun_io   io;
 	struct lun_lock lock;
@@ -123,7 +125,7 @@ void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
 /* The same for a task that was begun and will not be executed: nobody waits for it any more. */
 void scsi_task_give_up(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
 /* task->aborted was set after scsi_task_execute(): one that waits for its turn ends now, done() comes before this returns;
- * others end when their step is through. */
+ * others end when their step is through, and until then no later write, of whatever nexus, may touch what they write. */
 void scsi_task_aborted(struct scsi_task *task);
 
 /* What a command is counted as. */

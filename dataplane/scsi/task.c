@@ -76,6 +76,8 @@ static void release_what_it_holds(struct scsi_task *task)
 void scsi_finish(struct scsi_task *task)
 {
 	release_what_it_holds(task);
+	if (__builtin_expect(task->abandoned, 0))
+		scsi_abandoned_is_done(task);
 	scsi_order_leave(task);
 	task->done(task);
 }
@@ -346,6 +348,7 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->data_in_bytes = 0;
 	task->itl = NULL;
 	task->order = ORDER_OUT;
+	task->abandoned = false;
 	task->copy = NULL;
 	task->atomic = NULL;
 	task->lock.lun = NULL;
@@ -364,10 +367,14 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 
 void scsi_task_run(struct scsi_task *task)
 {
-	if (task->itl && !(task->command->flags & CMD_SANITIZING) && !scsi_sanitize_allows(task))
+	if (task->itl && !(task->command->flags & CMD_SANITIZING) && !scsi_sanitize_allows(task)) {
 		scsi_finish(task);
-	else
+	} else if (__builtin_expect(scsi_behind_abandoned(task), 0)) {
+		task->status = SCSI_BUSY;
+		scsi_finish(task);
+	} else {
 		task->command->execute(task);
+	}
 }
 
 void scsi_task_execute(struct scsi_task *task)

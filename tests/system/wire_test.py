@@ -26,7 +26,7 @@ def qemu_sees_the_laws_of_the_wire_kept(env):
         kept(env, watch, "qemu-io")
 
 
-@test(timeout_s=300)
+@test(timeout_s=300, nightly=True)
 def iscsi_test_cu_sees_the_laws_of_the_wire_kept(env):
     env.need("iscsi-test-cu")
     daemon = env.daemon()
