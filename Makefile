@@ -132,7 +132,7 @@ $(O)/obj/api/contract.o: openapi/lunette.yaml
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
 # ---------------------------------------------------------------- tests
-.PHONY: deps deps-ci run test unit fuzz-replay tools system vm conformance bench fuzz fuzz-explore asan tsan clang
+.PHONY: deps deps-ci run test unit fuzz-replay tools system vm mutants nightly conformance bench fuzz fuzz-explore asan tsan clang
 deps: ## install the Debian packages that building, `make run` and `make test` need, if any is missing
 	$(Q)packaging/install-dependencies run web test
 deps-ci: ## the same, and those of .ci/run, `make conformance`, `make bench`, `make fuzz`
@@ -165,6 +165,11 @@ $(O)/tests/bench/history: $(ALL_LIBS_monitor)
 $(TOOL_BIN): $(O)/tests/%: $(O)/obj/tests/%.o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$*)
+
+mutants: all tools ## one protection removed at a time: the tests that guard it must go red (ARGS: patterns, --quick)
+	$(Q)tests/mutants/run $(ARGS)
+nightly: deps-ci ## the long suites that .ci/run leaves out
+	$(Q)tests/suites system-nightly hostile-soak mutants
 
 system: all tools ## run all system tests (ARGS: patterns, or --quick)
 	$(Q)tests/system/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)

@@ -135,9 +135,9 @@ def a_completion_that_is_lost_lets_no_later_session_in_before_the_worker_is_gone
     """I5: a write hangs in the store for ever. The initiator gives up; its new login must wait for the old write, and gets
     in only when the worker that has it is dead."""
     daemon, url = two_portals(env, store=[{"op": "write", "nth": 300, "hold": True}])
-    crowd = Crowd(env, daemon, url, count=2, options=("--command-timeout-s", 2))
-    wait.until(lambda: any(w.links and len(w.links) > 2 for w in crowd.watches), "somebody tries again and again", 60)
-    assert sum(one.reconnects for one in crowd.running) == 0, "a session was replaced while its write was in flight"
+    crowd = Crowd(env, daemon, url, count=2, options=("--command-timeout-s", 3))
+    wait.until(lambda: any(len(watch.links) > 2 and one.reconnects == 0 for watch, one in zip(crowd.watches, crowd.running)),
+               "somebody tries again and again, and is not let in", 40 * env.slow)
     kill(daemon, "worker0", None)
     crowd.working(crowd.moments())
     crowd.finish()
@@ -172,9 +172,9 @@ def small_disk(env, size_bytes):
 def a_full_disk_is_told_and_what_was_acknowledged_stays(env):
     """Thin LUNs on a disk that is too small: 27h/07, nothing lost, and UNMAP makes room again."""
     from harness.host import Host
+    daemon = env.daemon()
     path = small_disk(env, 8 << 20)
     try:
-        daemon = env.daemon()
         daemon.rest.put("/stores/small", {"kind": "file", "params": {"path": str(path)}})
         daemon.serve("vol", 64 << 20, store="small")
         with Host(daemon, "writer") as host:

@@ -269,7 +269,7 @@ static void command_done(struct iscsi_context *context, int status, void *comman
 		again = true;
 	} else if (status == SCSI_STATUS_BUSY || status == SCSI_STATUS_TASK_SET_FULL) {
 		report.busy++;
-		again = true;
+		again = kind != SLOT_WRITE; /* a write that was not done is replaced by another operation: no storm of tries */
 	} else {
 		bool answered = status == SCSI_STATUS_CHECK_CONDITION;
 
