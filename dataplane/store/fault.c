@@ -273,6 +273,17 @@ static void post(struct store_io *io)
 	mailbox_post(store_ctx_mailbox(wrap_of(io)->ctx), &io->job.mail);
 }
 
+/* What is due first goes first, also when the timer comes too late for several at once. Mutex held. */
+static void delay(struct fault_store *store, struct store_io *io)
+{
+	list_for_each(pos, &store->delayed)
+		if (wrap_of(container_of(pos, struct store_io, link))->due_ns > wrap_of(io)->due_ns) {
+			list_append(pos, &io->link); /* before it */
+			return;
+		}
+	list_append(&store->delayed, &io->link);
+}
+
 /* The completion comes later; the I/O counts as in flight until then. */
 static void withhold(struct store_io *io, int result)
 {
@@ -282,7 +293,10 @@ static void withhold(struct store_io *io, int result)
 	wrap->result = result;
 	wrap->due_ns = clock_now_ns() + wrap->delay_ms * NS_PER_MS;
 	pthread_mutex_lock(&store->lock);
-	list_append(wrap->hold && !wrap->stalled ? &store->held : &store->delayed, &io->link);
+	if (wrap->hold && !wrap->stalled)
+		list_append(&store->held, &io->link);
+	else
+		delay(store, io);
 	pthread_cond_signal(&store->wake);
 	pthread_mutex_unlock(&store->lock);
 }

@@ -108,7 +108,7 @@ def kills_and_pauses_of_worker_and_control_lose_nothing(env):
 
 
 @test(timeout_s=600, nightly=True)
-def an_hour_of_kills_and_pauses_in_minutes(env):
+def sixty_faults_in_a_row_lose_nothing(env):
     seed = int(time.time())
     env.note(f"seed {seed}")
     torment(env, 60, seed)
