@@ -155,7 +155,7 @@ fuzz-replay: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f))) ## replay the committed fu
 	$(Q)tests/fuzz/run $^
 
 # Programs of the tests. The sanitizer runs use those of the release build: they test the daemon, not its clients.
-TOOLS := system/verify_io vm/verify_disk bench/load bench/sessions bench/history
+TOOLS := system/verify_io vm/verify_disk vm/replay_writes bench/load bench/sessions bench/history
 LIBS_system/verify_io := -liscsi
 LIBS_bench/history := $(LIBS_monitor) $(LIBS_base)
 TOOL_BIN := $(TOOLS:%=$(O)/tests/%)
