@@ -75,8 +75,6 @@ def priorities_follow_the_states_of_the_target_port_groups(env):
     assert "hwhandler='1 alua'" in env.guest.run("multipath -ll"), "no ALUA"
     env.wait_in_guest("[ $(multipath -ll | grep -c 'prio=50') -ge 1 ]")
     path = f"/targets/{quote(TARGET)}"
-    if "port_groups" not in daemon.rest.raw("GET", "/openapi.yaml").text:
-        env.skip("states of target port groups cannot be set yet")
     for state, shown in (("active_nonoptimized", "prio=10"), ("standby", "prio=1 ")):
         daemon.rest.patch(path, {"port_groups": {"2": {"state": state}}})
         env.wait_in_guest(f"multipath -ll | grep -q '{shown}'", 90)
