@@ -59,6 +59,8 @@ const struct cli_option cli_options[] = {
 	  "allocate space when it is written (default); --thin=off reserves it now" },
 	{ "removable", NULL, CLI_BOOL, CLI_BODY, "removable", "show removable media" },
 	{ "read-only", NULL, CLI_BOOL, CLI_BODY, "read_only", "refuse writes; --read-only=off allows them again" },
+	{ "space-threshold", "PERCENT", CLI_NUMBER, CLI_BODY, "space_threshold_percent",
+	  "tell initiators of a thin LUN when less of its store is free; 0: never" },
 	{ "description", "TEXT", CLI_TEXT, CLI_BODY, "description", "words for people" },
 	/* targets */
 	{ "alias", "TEXT", CLI_TEXT, CLI_BODY, "alias", "TargetAlias that initiators are told" },
@@ -121,7 +123,8 @@ const struct cli_option cli_options[] = {
 };
 const size_t cli_option_count = sizeof cli_options / sizeof cli_options[0];
 
-#define LUN_OPTIONS    "block-size physical-block-size store object-size thin removable read-only description dry-run no-wait"
+#define LUN_OPTIONS    "block-size physical-block-size store object-size thin removable read-only space-threshold description " \
+		       "dry-run no-wait"
 #define ACCESS_OPTIONS "chap-user chap-secret-file mutual-user mutual-secret-file no-chap"
 #define TARGET_OPTIONS "alias description enabled open portals addresses " ACCESS_OPTIONS " redirect no-redirect " \
 		       "queue-depth max-sessions explicit-alua header-digest data-digest param dry-run"
@@ -150,7 +153,7 @@ const struct cli_command cli_commands[] = {
 	  .options = "dry-run no-wait",
 	  .done = "LUN {LUN} has grown", .help = "Make a LUN larger, while it is in use. A LUN never shrinks.",
 	  .example = "lunette lun grow vol1 200G" },
-	{ "lun", "set", "LUN", PATCH, .path = V1 "/luns/{LUN}", .options = "read-only description dry-run",
+	{ "lun", "set", "LUN", PATCH, .path = V1 "/luns/{LUN}", .options = "read-only space-threshold description dry-run",
 	  .done = "LUN {LUN} changed", .help = "Change a LUN.", .example = "lunette lun set vol1 --read-only" },
 	{ "lun", "delete", "LUN", REMOVE, .path = V1 "/luns/{LUN}", .options = "force dry-run no-wait",
 	  .done = "LUN {LUN} deleted",

@@ -11,7 +11,7 @@
 
 /* Members of the serve document that are members of config, as they are. */
 static const char *const lun_members[] = { "id", "serial", "naa", "block_size", "physical_block_size", "size_bytes",
-					   "read_only", "thin", "removable", "store" };
+					   "read_only", "thin", "removable", "store", "space_threshold_percent" };
 static const char *const target_members[] = { "alias", "open", "enabled", "relative_port_ids", "portals", "params",
 					      "redirect", "addresses", "explicit_alua" };
 static const char *const setting_members[] = { "login_timeout_s", "max_connections", "max_connections_per_address",

@@ -61,6 +61,13 @@ struct worker {
 		const void *asking;        /* what is asked for now; NULL: no pass is under way */
 	} allocated;
 
+	/* space.c */
+	struct {
+		struct poll_source source;
+		int timer_fd;
+		const void *looking;       /* what is asked for now; NULL: nothing */
+	} space;
+
 	uint64_t drain_deadline_ns;        /* 0: not draining */
 };
 
@@ -74,6 +81,9 @@ void worker_serve(struct worker *worker, uint64_t generation, int fd);
 /* allocated.c: keeps the LUNs' allocated_bytes up to date from now on; asks for those that are new or were written. */
 int worker_allocated_init(struct worker *worker); /* 0 or negative errno */
 void worker_refresh_allocated(struct worker *worker);
+
+/* space.c: tells the LUNs what their stores have left from now on. */
+int worker_space_init(struct worker *worker); /* 0 or negative errno */
 
 /* query.c */
 void worker_query(struct worker *worker, const struct msg_QUERY *query);

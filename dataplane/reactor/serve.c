@@ -177,6 +177,13 @@ static struct lun *open_unlocked(const struct lun_attributes *attributes, struct
 	return lun;
 }
 
+static unsigned threshold_of(const json_t *description)
+{
+	json_int_t percent = json_integer_value(json_object_get(description, "space_threshold_percent"));
+
+	return percent > 0 && percent < 100 ? (unsigned)percent : 0;
+}
+
 static struct iscsi_lun *open_lun(struct serving *serving, const char *name, json_t *description, struct err *err)
 {
 	struct worker *worker = serving->worker;
@@ -208,6 +215,7 @@ static struct iscsi_lun *open_lun(struct serving *serving, const char *name, jso
 	if (!lun->lu)
 		goto fail;
 	scsi_lu_set_user(lun->lu, lun);
+	scsi_lu_set_space_threshold(lun->lu, threshold_of(description));
 	lun->serve = json_incref(description);
 	lun->unique = ++worker->last_unique;
 	list_init(&lun->link);
@@ -250,6 +258,7 @@ static void change_lun(struct serving *serving, struct iscsi_lun *lun, const cha
 		return;
 	}
 	scsi_lu_read_only_changed(lun->lu, read_only);
+	scsi_lu_set_space_threshold(lun->lu, threshold_of(description));
 	json_decref(lun->serve);
 	lun->serve = json_incref(description);
 }

@@ -488,6 +488,8 @@ static int worker_init(struct worker *worker, const struct worker_options *optio
 	if (!worker->buffer || worker->epoll_fd < 0 || !worker->offload || !worker->jobs || result < 0)
 		return err_set(err, -ENOMEM, "cannot set up the worker");
 	result = worker_allocated_init(worker);
+	if (result == 0)
+		result = worker_space_init(worker);
 	if (result < 0)
 		return err_errno(err, result, "cannot set up the worker");
 	result = iscsi_node_init(&worker->node, options->index, options->reactor_count);

@@ -174,7 +174,7 @@ static void provisioning(const struct scsi_task *task, struct wire_writer *w)
 {
 	const struct scsi_lu *lu = task->itl->lu;
 
-	wire_put_u8(w, 0); /* THRESHOLD EXPONENT: none */
+	wire_put_u8(w, lu->provisioned ? scsi_threshold_exponent(lu) : 0);
 	if (lu->provisioned)
 		wire_put_u8(w, (uint8_t)(0xe0 | (lu->unmap_zeroes ? 0x04 : 0))); /* LBPU, LBPWS, LBPWS10, LBPRZ */
 	else

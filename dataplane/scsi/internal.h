@@ -24,6 +24,7 @@
 #define SCSI_UNMAP_MAX_RANGES    256u            /* VPD B0h MAXIMUM UNMAP BLOCK DESCRIPTOR COUNT */
 #define SCSI_COMPARE_MAX_BLOCKS  255u            /* VPD B0h MAXIMUM COMPARE AND WRITE LENGTH */
 #define SCSI_ATOMIC_MAX_BLOCKS   256u            /* VPD B0h MAXIMUM ATOMIC TRANSFER LENGTH */
+#define SCSI_THRESHOLD_SET_BYTES (1u << 20)      /* VPD B2h THRESHOLD EXPONENT */
 #define SCSI_OPTIMAL_BYTES       (1024u * 1024)  /* VPD B0h OPTIMAL TRANSFER LENGTH */
 
 /* --- sense data (sense.c; SPC-4 4.5) --- */
@@ -122,6 +123,7 @@ struct scsi_sense scsi_sense_from_errno(int error, bool write);
 	X(STATE_TRANSITION_FAILED, 0x2a07) \
 	X(CAPACITY_CHANGED,      0x2a09) \
 	X(COMMANDS_CLEARED,      0x2f00) \
+	X(SPACE_THRESHOLD,       0x3807) \
 	X(IDENTIFIER_CHANGED,    0x3f05) \
 	X(LUNS_CHANGED,          0x3f0e)
 
@@ -286,6 +288,11 @@ struct scsi_lu {
 	pthread_mutex_t lock;
 	struct list itls;             /* struct scsi_itl.in_lu */
 	struct list abandoned;        /* struct scsi_task.in_abandoned: writes that were aborted and are not done yet */
+	struct {                      /* space.c */
+		bool known, reached;
+		unsigned threshold_percent; /* of the store, available; 0: none */
+		uint64_t total_bytes, available_bytes, used_bytes;
+	} space;
 	struct scsi_itl *reserve6;    /* holder of a RESERVE(6) reservation */
 	struct pr_state *pr;          /* never NULL */
 	uint64_t pr_version;          /* of the document that pr was read from */
@@ -345,6 +352,11 @@ enum { DESIGNATOR_T10 = 1, DESIGNATOR_NAA = 3, DESIGNATOR_RTPI = 4, DESIGNATOR_T
 size_t scsi_t10_id(const struct lun_attributes *attributes, char ret_id[SCSI_T10_ID_MAX]);
 /* VPD page 8Fh without its header (copy_inquiry.c). */
 void scsi_third_party_copy_page(const struct scsi_task *task, struct wire_writer *w);
+
+/* Space (space.c). */
+uint8_t scsi_threshold_exponent(const struct scsi_lu *lu);
+void scsi_provisioning_page(const struct scsi_lu *lu, unsigned pc, uint8_t *page); /* mode page 1Ch/02h, all of it but the header */
+void scsi_log_provisioning(const struct scsi_lu *lu, struct wire_writer *w);       /* log page 0Ch without its header */
 
 /* Atomic writes (atomic.c): undoes one that was interrupted; blocking. 0 or negative errno. */
 int  scsi_atomic_recover(struct scsi_lu *lu, struct err *err);

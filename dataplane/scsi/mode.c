@@ -39,29 +39,46 @@ static void exceptions(const struct scsi_lu *lu, unsigned pc, uint8_t *page)
 }
 
 static const struct {
-	uint8_t code, len_bytes; /* whole page, header included */
+	uint8_t code, subpage, len_bytes; /* whole page, header included */
+	bool provisioned; /* of thin LUNs only */
 	void (*fill)(const struct scsi_lu *lu, unsigned pc, uint8_t *page);
 } pages[] = {
-	{ PAGE_CACHING, 20, caching },
-	{ PAGE_CONTROL, 12, control },
-	{ PAGE_EXCEPTIONS, 12, exceptions },
+	{ PAGE_CACHING, 0, 20, false, caching },
+	{ PAGE_CONTROL, 0, 12, false, control },
+	{ PAGE_EXCEPTIONS, 0, 12, false, exceptions },
+	{ PAGE_EXCEPTIONS, 0x02, 24, true, scsi_provisioning_page }, /* logical block provisioning */
 };
 
 #define PAGES (sizeof pages / sizeof pages[0])
-#define PAGE_MAX_BYTES 20
+#define PAGE_MAX_BYTES 24
+#define SUBPAGE_ALL 0xff
+#define SPF 0x40 /* byte 0: the header is one of a subpage */
 
 static void fill_page(const struct scsi_lu *lu, unsigned index, unsigned pc, uint8_t *page)
 {
 	memset(page, 0, pages[index].len_bytes);
 	pages[index].fill(lu, pc, page);
 	page[0] = pages[index].code;
-	page[1] = (uint8_t)(pages[index].len_bytes - 2);
+	if (pages[index].subpage) {
+		page[0] |= SPF;
+		page[1] = pages[index].subpage;
+		put_be16(page + 2, (uint16_t)(pages[index].len_bytes - 4));
+	} else {
+		page[1] = (uint8_t)(pages[index].len_bytes - 2);
+	}
 }
 
-static int find_page(uint8_t code)
+/* Whether a page is among those that a code and a subpage code, which may mean all, ask for. */
+static bool wanted(const struct scsi_lu *lu, unsigned index, uint8_t code, uint8_t subpage)
+{
+	return (!pages[index].provisioned || lu->provisioned) && (code == PAGE_ALL || code == pages[index].code) &&
+	       (subpage == SUBPAGE_ALL || subpage == pages[index].subpage);
+}
+
+static int find_page(const struct scsi_lu *lu, uint8_t code, uint8_t subpage)
 {
 	for (unsigned i = 0; i < PAGES; i++)
-		if (pages[i].code == code)
+		if (wanted(lu, i, code, subpage))
 			return (int)i;
 	return -1;
 }
@@ -74,9 +91,9 @@ bool scsi_prepare_mode_sense(struct scsi_task *task)
 
 	if (task->cdb[2] >> 6 == PC_SAVED)
 		return scsi_refuse(task, ASC_SAVING_NOT_SUPPORTED);
-	if (code != PAGE_ALL && find_page(code) < 0)
+	if (code != PAGE_ALL && find_page(task->itl->lu, code, SUBPAGE_ALL) < 0)
 		return scsi_refuse_field(task, 2);
-	if (subpage != 0x00 && subpage != 0xff)
+	if (find_page(task->itl->lu, code, subpage) < 0 || (code == PAGE_ALL && subpage && subpage != SUBPAGE_ALL))
 		return scsi_refuse_field(task, 3);
 	return scsi_prepare_length(task);
 }
@@ -113,7 +130,7 @@ void scsi_mode_sense(struct scsi_task *task)
 	if (descriptor_bytes)
 		block_descriptor(lu, is_long, &w);
 	for (unsigned i = 0; i < PAGES; i++) {
-		if (code != PAGE_ALL && code != pages[i].code)
+		if (!wanted(lu, i, code, task->cdb[3]))
 			continue;
 		fill_page(lu, i, pc, page);
 		wire_put_bytes(&w, page, pages[i].len_bytes);
@@ -199,20 +216,27 @@ static unsigned check_page(struct scsi_task *task, const uint8_t *list, unsigned
 			   struct mode_change *change)
 {
 	uint8_t current[PAGE_MAX_BYTES], changeable[PAGE_MAX_BYTES];
-	int index = find_page(list[at] & 0x3f);
+	unsigned header_bytes = list[at] & SPF ? 4 : 2;
+	int index;
 
-	if (index < 0 || list[at] & 0x40) { /* SPF: no subpages here */
+	if (len_bytes - at < header_bytes) {
+		scsi_refuse(task, ASC_PARAMETER_LIST_LENGTH);
+		return 0;
+	}
+	index = list[at] & 0x80 || (list[at] & 0x3f) == PAGE_ALL || (list[at] & SPF && (!list[at + 1] || list[at + 1] == SUBPAGE_ALL)) ?
+		-1 : find_page(task->itl->lu, list[at] & 0x3f, list[at] & SPF ? list[at + 1] : 0);
+	if (index < 0) {
 		scsi_refuse_list(task, at);
 		return 0;
 	}
-	if (len_bytes - at < 2 || len_bytes - at < pages[index].len_bytes) {
+	if (len_bytes - at < pages[index].len_bytes) {
 		scsi_refuse(task, ASC_PARAMETER_LIST_LENGTH);
 		return 0;
 	}
 	fill_page(task->itl->lu, (unsigned)index, PC_CURRENT, current);
 	fill_page(task->itl->lu, (unsigned)index, PC_CHANGEABLE, changeable);
 	for (unsigned i = 1; i < pages[index].len_bytes; i++) {
-		uint8_t allowed = i == 1 ? 0 : changeable[i];
+		uint8_t allowed = i < header_bytes ? 0 : changeable[i];
 
 		if ((list[at + i] ^ current[i]) & ~allowed) {
 			scsi_refuse_list(task, at + i);

@@ -204,13 +204,17 @@ void scsi_report_tmf(struct scsi_task *task)
 	scsi_reply_bytes(task, bytes, extended ? 16 : 4);
 }
 
-/* --- LOG SENSE (SPC-4 6.8): the lists of pages --- */
+/* --- LOG SENSE (SPC-4 6.8): the lists of pages; of thin LUNs, logical block provisioning (SBC-3 6.3.2) --- */
+
+enum { LOG_PROVISIONING = 0x0c };
 
 bool scsi_prepare_log_sense(struct scsi_task *task)
 {
-	if (task->cdb[2] & 0x3f)
+	uint8_t page = task->cdb[2] & 0x3f;
+
+	if (page && (page != LOG_PROVISIONING || !task->itl->lu->provisioned))
 		return scsi_refuse_field(task, 2);
-	if (task->cdb[3] != 0x00 && task->cdb[3] != 0xff)
+	if (task->cdb[3] != 0x00 && (page || task->cdb[3] != 0xff))
 		return scsi_refuse_field(task, 3);
 	if (get_be16(task->cdb + 5))
 		return scsi_refuse_field(task, 5);
@@ -219,13 +223,23 @@ bool scsi_prepare_log_sense(struct scsi_task *task)
 
 void scsi_log_sense(struct scsi_task *task)
 {
-	static const uint8_t pages[] = { 0x00, 0x00, 0x00, 0x01, 0x00 };
-	static const uint8_t subpages[] = { 0x40, 0xff, 0x00, 0x04, 0x00, 0x00, 0x00, 0xff };
+	static const uint8_t pages[] = { 0x00, LOG_PROVISIONING };
+	static const uint8_t subpages[] = { 0x00, 0x00, 0x00, 0xff, LOG_PROVISIONING, 0x00 };
+	const struct scsi_lu *lu = task->itl->lu;
+	uint8_t bytes[64];
+	struct wire_writer w = wire_writer(bytes, sizeof bytes);
 
-	if (task->cdb[3])
-		scsi_reply_bytes(task, subpages, sizeof subpages);
+	wire_put_u8(&w, (uint8_t)((task->cdb[2] & 0x3f) | (task->cdb[3] ? 0x40 : 0))); /* SPF */
+	wire_put_u8(&w, task->cdb[3]);
+	wire_put_u16(&w, 0);
+	if (task->cdb[2] & 0x3f)
+		scsi_log_provisioning(lu, &w);
+	else if (task->cdb[3])
+		wire_put_bytes(&w, subpages, lu->provisioned ? sizeof subpages : sizeof subpages - 2);
 	else
-		scsi_reply_bytes(task, pages, sizeof pages);
+		wire_put_bytes(&w, pages, lu->provisioned ? sizeof pages : sizeof pages - 1);
+	put_be16(bytes + 2, (uint16_t)(wire_written(&w) - 4));
+	scsi_reply_bytes(task, bytes, wire_written(&w));
 }
 
 /* --- READ DEFECT DATA (SBC-3 5.17, 5.18): the lists are empty, whatever the format --- */

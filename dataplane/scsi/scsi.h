@@ -164,6 +164,11 @@ struct lun *scsi_lu_lun(const struct scsi_lu *lu);
 void scsi_lu_set_user(struct scsi_lu *lu, void *user); /* before tasks are begun */
 /* Bytes a second that each sanitize writes at most. Any thread. */
 void scsi_sanitize_set_rate(uint64_t rate_bytes_per_s);
+/* Percentage of the store below which what is available makes UA 38/07; 0: none. Any thread, as the next. */
+void scsi_lu_set_space_threshold(struct scsi_lu *lu, unsigned percent);
+enum scsi_space { SPACE_ENOUGH, SPACE_SHORT, SPACE_SHORT_NOW /* the threshold was crossed just now */ };
+/* What the store has now, and what the LUN has of it. */
+enum scsi_space scsi_lu_set_space(struct scsi_lu *lu, uint64_t total_bytes, uint64_t available_bytes, uint64_t used_bytes);
 void scsi_lu_capacity_changed(struct scsi_lu *lu); /* any thread: UA 2A/09 to every nexus */
 /* Grows with what changes blocks without being a WRITE or the like to this LU: copies from another, SANITIZE. Any thread. */
 uint64_t scsi_lu_other_changes(const struct scsi_lu *lu);
