@@ -129,10 +129,7 @@ static void read_done(struct lun_io *io, int result)
 		scsi_fail_errno(task, result, false);
 	else
 		task->data_in_bytes = task->data_bytes;
-	if (__builtin_expect(task->lock.lun != NULL, 0))
-		scsi_finish(task);
-	else
-		task->done(task);
+	scsi_finish(task);
 }
 
 static void read_now(struct scsi_task *task)

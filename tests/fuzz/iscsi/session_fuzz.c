@@ -15,6 +15,7 @@
  * inside the expected length. At the end: tasks, buffers, connections and sessions are given back, the gauges are zero,
  * and a new session can write and read each LUN.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "dataplane/iscsi/chap.h"
@@ -47,8 +48,8 @@ struct peer {
 	bool in, immediate_data, unsolicited;
 	uint32_t first_burst_bytes, max_data_bytes;
 	uint32_t cmdsn;
-	unsigned asked[TAGS];   /* commands sent and not answered, by tag */
-	uint32_t most[TAGS];    /* largest expected length sent under the tag */
+	unsigned asked[TAGS + 1]; /* commands sent and not answered, by tag; the last: of all other tags */
+	uint32_t most[TAGS + 1]; /* largest expected length sent under the tag */
 	struct r2t r2t[R2TS];
 	unsigned r2t_count;
 	uint32_t ping_ttt, text_ttt;
@@ -134,18 +135,17 @@ static struct peer *peer_at(const uint8_t *record)
 	return &peer[(record[1] & 3) % PEERS];
 }
 
-static void must(bool right)
+static uint32_t slot_of(uint32_t itt)
 {
-	if (!right)
-		abort();
+	return itt < TAGS ? itt : TAGS;
 }
 
 static void hear_r2t(struct peer *p, const uint8_t *bhs)
 {
 	struct r2t r2t = { bhs_itt(bhs), bhs_ttt(bhs), get_be32(bhs + 40), get_be32(bhs + 44) };
 
-	must(r2t.itt < TAGS && p->asked[r2t.itt] && r2t.len_bytes > 0);
-	must((uint64_t)r2t.offset + r2t.len_bytes <= p->most[r2t.itt]);
+	assert(p->asked[slot_of(r2t.itt)] && r2t.len_bytes > 0);
+	assert((uint64_t)r2t.offset + r2t.len_bytes <= p->most[slot_of(r2t.itt)]);
 	p->r2t[p->r2t_count++ % R2TS] = r2t;
 }
 
@@ -155,9 +155,9 @@ static void hear_login(struct peer *p, const struct came *came)
 	const char *text = (const char *)came->data, *end = text + came->data_bytes;
 	char none[1] = "";
 
-	must(get_be16(bhs + 36) != 0 || came->data_bytes <= ISCSI_LOGIN_DATA_MAX);
+	assert(get_be16(bhs + 36) != 0 || came->data_bytes <= ISCSI_LOGIN_DATA_MAX);
 	if (get_be16(bhs + 36) == 0 && (bhs[1] & 0x83) == 0x83) {
-		must(p->wire->connection == NULL || p->wire->connection->phase != ISCSI_PHASE_LOGIN);
+		assert(p->wire->connection == NULL || p->wire->connection->phase != ISCSI_PHASE_LOGIN);
 		p->in = true;
 		p->immediate_data = p->wire->params.immediate_data;
 		p->unsolicited = !p->wire->params.initial_r2t;
@@ -181,20 +181,20 @@ static void hear_login(struct peer *p, const struct came *came)
 static void hear(struct peer *p, const struct came *came)
 {
 	const uint8_t *bhs = came->bhs;
-	uint32_t itt = bhs_itt(bhs);
+	uint32_t slot = slot_of(bhs_itt(bhs));
 
 	switch (bhs_opcode(bhs)) {
 	case ISCSI_LOGIN_RESPONSE:
 		hear_login(p, came);
 		break;
 	case ISCSI_SCSI_RESPONSE:
-		must(itt < TAGS && p->asked[itt]);
-		must((bhs[3] == SCSI_CHECK_CONDITION) == (came->data_bytes > 2));
-		p->asked[itt]--;
+		assert(p->asked[slot]);
+		assert((bhs[3] == SCSI_CHECK_CONDITION) == (came->data_bytes > 2));
+		p->asked[slot]--;
 		break;
 	case ISCSI_DATA_IN: /* the fixture shows it whole, with its status */
-		must(itt < TAGS && p->asked[itt] && came->data_bytes <= p->most[itt]);
-		p->asked[itt]--;
+		assert(p->asked[slot] && came->data_bytes <= p->most[slot]);
+		p->asked[slot]--;
 		break;
 	case ISCSI_R2T:
 		hear_r2t(p, bhs);
@@ -207,7 +207,7 @@ static void hear(struct peer *p, const struct came *came)
 		p->text_ttt = bhs_ttt(bhs);
 		break;
 	default:
-		must(bhs_opcode(bhs) >= 0x20);
+		assert(bhs_opcode(bhs) >= 0x20);
 	}
 }
 
@@ -260,14 +260,15 @@ static void number(struct peer *p, const uint8_t *record, uint8_t *header)
 static void send_pdu(struct peer *p, const uint8_t *record, const uint8_t *bhs, const void *data, uint32_t data_bytes)
 {
 	uint8_t header[ISCSI_BHS_BYTES + 1024] = { 0 };
+	uint32_t slot;
 
 	memcpy(header, bhs, ISCSI_BHS_BYTES);
 	memcpy(header + ISCSI_BHS_BYTES, record + 11, 12);
 	spoil(record, header);
-	if (bhs_opcode(header) == ISCSI_SCSI_COMMAND && bhs_itt(header) < TAGS) {
-		p->asked[bhs_itt(header)]++;
-		if (bhs_edtl(header) > p->most[bhs_itt(header)])
-			p->most[bhs_itt(header)] = bhs_edtl(header);
+	slot = slot_of(bhs_itt(header));
+	if (bhs_opcode(header) == ISCSI_SCSI_COMMAND) {
+		p->asked[slot]++;
+		p->most[slot] = bhs_edtl(header) > p->most[slot] ? bhs_edtl(header) : p->most[slot];
 	}
 	wire_send(p->wire, header, data, data_bytes);
 }
@@ -624,7 +625,7 @@ static void still_works(void)
 	struct wire *wire;
 
 	for (unsigned i = 0; i < HOUSE_LUNS; i++) {
-		must(scsi_lu_reservations_clear(house->lun[i].lu, NULL) == 0);
+		assert(scsi_lu_reservations_clear(house->lun[i].lu, NULL) == 0);
 		scsi_lu_read_only_changed(house->lun[i].lu, false);
 	}
 	configure(0);

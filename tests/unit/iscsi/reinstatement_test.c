@@ -251,6 +251,26 @@ static void no_command_outlives_an_unmapped_lun_when_another_ends_at_once(void *
 	house_free(house);
 }
 
+static void a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun(void **state)
+{
+	static const struct house_options options;
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, "");
+	uint8_t bhs[ISCSI_BHS_BYTES];
+
+	(void)state;
+	wire->stuck = true;
+	command_init(wire, bhs, 0xc1, 512, cdb10(READ10, 0, 1));
+	put_be64(bhs + 8, UINT64_C(1) << 48);
+	wire_send(wire, bhs, NULL, 0);
+	house_turn(house);
+	put_in_force(house, house_config(&options, "'0':{'lun':'vol0'}"));
+	assert_true(all_follow(house));
+	wire->stuck = false;
+	wire_expect(wire, ISCSI_DATA_IN);
+	house_free(house);
+}
+
 static void the_same_luns_change_nothing(void **state)
 {
 	static const struct house_options options = { .params = "'queue_depth':7" };
@@ -296,6 +316,7 @@ int main(void)
 		cmocka_unit_test(an_unmapped_lun_waits_for_its_commands_and_others_go_on),
 		cmocka_unit_test(commands_to_a_lun_that_changes_its_number_are_aborted),
 		cmocka_unit_test(no_command_outlives_an_unmapped_lun_when_another_ends_at_once),
+		cmocka_unit_test(a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun),
 		cmocka_unit_test(the_same_luns_change_nothing),
 		cmocka_unit_test(a_session_that_is_admitted_no_more_ends),
 	};
