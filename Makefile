@@ -19,11 +19,12 @@ FLAGS_tsan    := -O1 -g3 -DLUNETTE_DEBUG=1 -fsanitize=thread
 FLAGS_cov     := -O0 -g3 -DLUNETTE_DEBUG=1 --coverage
 FLAGS_fuzz    := -O1 -g3 -DLUNETTE_DEBUG=1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
 	-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-ifeq ($(CONFIG),fuzz)
+FLAGS_fuzzcov := -O1 -g -DLUNETTE_DEBUG=1 -fprofile-instr-generate -fcoverage-mapping
+ifneq ($(filter fuzz fuzzcov,$(CONFIG)),)
 CC := clang
 endif
 ifeq ($(FLAGS_$(CONFIG)),)
-$(error unknown CONFIG '$(CONFIG)'; one of release debug asan tsan cov fuzz)
+$(error unknown CONFIG '$(CONFIG)'; one of release debug asan tsan cov fuzz fuzzcov)
 endif
 
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral
@@ -65,7 +66,7 @@ DEPS_monitor := base
 DEPS_api     := monitor lun cluster store base
 DEPS_daemon  := reactor api monitor tcp iscsi scsi lun store cluster base
 DEPS_cli     := base
-LIBS_base    := -lisal
+LIBS_base    := -lisal -ljansson
 LIBS_cluster := -ljansson
 LIBS_store   := -laio -ljansson
 LIBS_lun     := -ljansson
@@ -185,6 +186,12 @@ fuzz: ## let libFuzzer look for new inputs, SECONDS (60) for each target; needs 
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CONFIG=fuzz fuzz-explore
 fuzz-explore: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f)))
 	$(Q)tests/fuzz/explore $(SECONDS) $^
+
+fuzz-coverage: ## what the committed corpora reach; writes a section of docs/robustness.md (ARGS: of tests/fuzz/coverage)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) CONFIG=fuzzcov fuzz-programs
+	$(Q)tests/fuzz/coverage $(ARGS)
+.PHONY: fuzz-coverage fuzz-programs
+fuzz-programs: $(foreach f,$(FOLDERS),$(FUZZ_BIN_$(f)))
 
 asan tsan: ## unit, fuzz corpora and system tests with address+undefined / thread sanitizer
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) tools

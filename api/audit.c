@@ -15,6 +15,7 @@
 #include "api/service.h"
 #include "clock.h"
 #include "cluster/secrets.h"
+#include "json_text.h"
 #include "log.h"
 
 #define TAIL_BYTES (1024 * 1024) /* of the file, read at start */
@@ -29,7 +30,7 @@ static void keep(struct audit *audit, json_t *entry)
 static void remember_lines(struct audit *audit, char *text)
 {
 	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		json_t *entry = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+		json_t *entry = json_read(line, strlen(line), JSON_REJECT_DUPLICATES, NULL);
 		const char *id = json_string_value(json_object_get(entry, "id"));
 
 		if (id) {
@@ -112,7 +113,7 @@ static void rotate(struct audit *audit)
 
 static void append(struct audit *audit, json_t *entry)
 {
-	char *text = json_dumps(entry, JSON_COMPACT), *line = NULL;
+	char *text = json_text(entry, JSON_COMPACT), *line = NULL;
 	int len = text ? asprintf(&line, "%s\n", text) : -1;
 	bool ok = len > 0 && write(audit->fd, line, (size_t)len) == len;
 

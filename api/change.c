@@ -11,6 +11,7 @@
 #include "api/service.h"
 #include "cluster/secrets.h"
 #include "cluster/serve.h"
+#include "json_text.h"
 #include "log.h"
 
 struct change {
@@ -35,6 +36,7 @@ struct change {
 	json_t *secrets;
 	uint64_t secrets_version;
 	json_t *maps;       /* those that changed, or all of them after an import; NULL: none */
+	bool unknown;       /* whether it was published, or what it made of secrets and maps */
 };
 
 void config_ref_text(const struct config_ref *ref, char *text, size_t size)
@@ -71,24 +73,25 @@ void problem_of_errno(int error, const char *text, struct problem *ret_problem)
 
 /* --- on a pool thread --- */
 
-static void load_changed_maps(struct change *c)
+static int load_changed_maps(struct change *c)
 {
 	const char *id = json_string_value(json_object_get(c->result.after, "id"));
 	uint64_t version;
 	json_t *map = NULL;
 	char name[128];
+	int rc;
 
-	if (c->request.op == CONFIG_IMPORT) {
-		serve_load_maps(c->service->docs, c->result.config, &c->maps, &c->err);
-		return;
-	}
+	if (c->request.op == CONFIG_IMPORT)
+		return serve_load_maps(c->service->docs, c->result.config, &c->maps, &c->err);
 	if (c->request.ref.kind != CONFIG_LUN || !id)
-		return;
+		return 0;
 	snprintf(name, sizeof name, "map/%s", id);
-	if (docstore_load(c->service->docs, name, &map, &version, &c->err) == 0 && map) {
+	rc = docstore_load(c->service->docs, name, &map, &version, &c->err);
+	if (rc == 0 && map) {
 		c->maps = json_object();
-		json_object_set_new(c->maps, id, map);
+		rc = json_object_set_new(c->maps, id, map) < 0 ? -ENOMEM : 0;
 	}
+	return rc;
 }
 
 static void work(struct offload_job *job)
@@ -97,11 +100,12 @@ static void work(struct offload_job *job)
 
 	c->rc = lun_objects_commit(c->service->docs, c->service->options->state_dir, &c->request, c->origin.dry_run,
 				   &c->result, &c->version, &c->problem, &c->err);
+	c->unknown = c->rc == -EIO;
 	if (c->rc || c->origin.dry_run)
 		return;
 	if (c->result.secrets_add || c->result.secrets_drop)
-		docstore_load(c->service->docs, SECRETS_DOCUMENT, &c->secrets, &c->secrets_version, &c->err);
-	load_changed_maps(c);
+		c->unknown = docstore_load(c->service->docs, SECRETS_DOCUMENT, &c->secrets, &c->secrets_version, &c->err) < 0;
+	c->unknown |= load_changed_maps(c) < 0;
 }
 
 /* --- on the loop --- */
@@ -247,6 +251,8 @@ static void done(struct offload_job *job)
 	struct service *s = c->service;
 
 	loop_timer_stop(&c->patience);
+	if (c->unknown)
+		refresh_want(&s->refresh);
 	if (c->rc) {
 		refuse(c);
 		return;
@@ -260,9 +266,12 @@ static void done(struct offload_job *job)
 		    c->result.before, c->request.op == CONFIG_IMPORT ? c->result.diff : c->result.after);
 	if (c->result.outcome != CONFIG_SAME) {
 		events_add(&s->events, "config", c->object, "%s by %s", outcome_text(c->result.outcome), c->origin.actor);
+		json_memory_begin();
 		take_maps(s, c->maps);
 		if (c->result.outcome == CONFIG_DELETED && c->request.ref.kind == CONFIG_LUN)
 			forget_map(s, c->result.before);
+		if (!json_memory_sufficed())
+			refresh_want(&s->refresh);
 		if (c->secrets)
 			service_take_secrets(s, json_incref(c->secrets), c->secrets_version);
 		service_take_config(s, json_incref(c->result.config), c->version);

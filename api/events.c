@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json_text.h"
 
 struct event_stream {
 	struct stream stream;
@@ -72,7 +73,7 @@ void events_add(struct events *events, const char *kind, const char *object, con
 	clock_format(clock_wall_ms(), time);
 	body = json_pack("{s:I, s:s, s:o, s:o, s:o}", "id", (json_int_t)events->next_id, "time", time, "kind",
 			 text_json(kind), "object", text_json(object), "text", text_json(text));
-	data = json_dumps(body, JSON_COMPACT);
+	data = json_text(body, JSON_COMPACT);
 	json_decref(body);
 	if (!data || asprintf(&wire, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", events->next_id, kind, data) < 0)
 		wire = NULL;

@@ -9,6 +9,7 @@
 #include "api/request.h"
 #include "api/service.h"
 #include "cluster/config.h"
+#include "json_text.h"
 
 /* --- what the components are --- */
 
@@ -217,7 +218,7 @@ static char *make_json(const struct picture *p, const struct group_chart *chart,
 	if (json) {
 		json_object_set_new(json, "group", json_string(p->group));
 		json_object_set_new(json, "data", json_string(data[p->query.data]));
-		text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+		text = json_text(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	}
 	json_decref(json);
 	return text;

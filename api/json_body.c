@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "json_text.h"
+
 #define INTEGER_MAX (INT64_C(1) << 53)
 
 struct scan {
@@ -98,7 +100,7 @@ json_t *json_body_decode(const void *bytes, size_t len_bytes, struct problem *pr
 	}
 	if (scan(&s, problem))
 		return NULL;
-	root = json_loadb(bytes, len_bytes, JSON_REJECT_DUPLICATES, &error);
+	root = json_read(bytes, len_bytes, JSON_REJECT_DUPLICATES, &error);
 	if (!root) {
 		char why[200];
 

@@ -13,6 +13,7 @@
 #include "api/selection.h"
 #include "api/service.h"
 #include "api/values.h"
+#include "json_text.h"
 
 #define LIVE_OBJECTS_MAX 64
 
@@ -55,7 +56,7 @@ static void make_text(struct live_stream *live)
 	int len;
 
 	json_object_set_new(body, "samples", samples(live));
-	data = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
+	data = json_text(body, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	json_decref(body);
 	len = data ? asprintf(&live->text, "event: sample\ndata: %s\n\n", data) : -1;
 	free(data);

@@ -16,6 +16,7 @@
 #include "cluster/secrets.h"
 #include "dataplane/lun/lun.h"
 #include "dataplane/store/store.h"
+#include "json_text.h"
 #include "log.h"
 
 static pthread_rwlock_t commits = PTHREAD_RWLOCK_INITIALIZER;
@@ -58,7 +59,7 @@ static void document_name(char ret_name[DOCUMENT_NAME_MAX], const char *kind, co
 /* The store of a LUN, opened; NULL with *err. store: {"kind", "params"}. */
 static struct store *open_store(const json_t *store, const char *state_dir, struct err *err)
 {
-	char *params = json_dumps(json_object_get(store, "params"), JSON_COMPACT);
+	char *params = json_text(json_object_get(store, "params"), JSON_COMPACT);
 	struct store *opened = NULL;
 
 	if (params)
@@ -105,11 +106,12 @@ static int remember(struct lun_commit *c, const char *id, const json_t *store, c
 	return json_object_set_new(c->made, id, entry) < 0 ? out_of_memory(err) : 0;
 }
 
-/* Objects, then map/<id>. Takes the objects back when the map cannot be published. */
+/* Objects, then map/<id>. Takes the objects back when the map is not published. */
 static int allocate_and_publish(struct lun_commit *c, struct store *store, const json_t *store_json, const json_t *lun,
 				const json_t *old, const json_t *plan, uint64_t version, struct err *err)
 {
 	const char *id = text_of(lun, "id");
+	json_t *earlier;
 	char name[DOCUMENT_NAME_MAX];
 	int rc = old ? remove_leftovers(store, old, plan, err) : 0;
 
@@ -118,10 +120,16 @@ static int allocate_and_publish(struct lun_commit *c, struct store *store, const
 		rc = lun_map_allocate(store, old, plan, json_is_true(json_object_get(lun, "thin")), err);
 	if (rc < 0)
 		return rc;
-	rc = docstore_publish(c->documents, name, plan, version, &version, err);
+	/* remembered first: what is made and not remembered could not be taken back */
+	earlier = json_incref(json_object_get(c->made, id));
+	rc = remember(c, id, store_json, old, plan, version + 1, err);
 	if (rc == 0)
-		return remember(c, id, store_json, old, plan, version, err);
-	remove_leftovers(store, old, plan, NULL);
+		rc = docstore_publish(c->documents, name, plan, version, NULL, err);
+	if (rc < 0 && json_object_set(c->made, id, earlier) < 0)
+		json_object_del(c->made, id);
+	json_decref(earlier);
+	if (rc < 0 && rc != -EIO) /* then the map may be there, and its objects must be; the reaper decides later */
+		remove_leftovers(store, old, plan, NULL);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "api/json_body.h"
 #include "api/service.h"
 #include "clock.h"
+#include "json_text.h"
 #include "log.h"
 
 #define REAL_DIGITS  15 /* what a double holds for sure: 0.1 stays 0.1 */
@@ -101,7 +102,7 @@ void answer_stream(struct request *rq, struct stream *stream)
 
 static void answer_json_as(struct request *rq, int status, const char *content_type, json_t *body)
 {
-	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
+	char *text = body ? json_text(body, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
 
 	json_decref(body);
 	answer_text(rq, status, content_type, text);
@@ -439,7 +440,7 @@ int request_number(struct request *rq, const char *name, int fallback, int most)
 
 void etag_of(const json_t *value, char ret_etag[80])
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	char *text = json_text(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
 	etag_of_bytes(text, text ? strlen(text) : 0, ret_etag);
 	free(text);

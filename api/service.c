@@ -15,6 +15,7 @@
 #include "cluster/placement.h"
 #include "cluster/secrets.h"
 #include "cluster/serve.h"
+#include "json_text.h"
 #include "log.h"
 
 #define POOL_THREADS 4
@@ -116,12 +117,17 @@ void service_take_secrets(struct service *s, json_t *secrets, uint64_t version)
 void service_apply(struct service *s)
 {
 	unsigned workers = s->workers.count ? s->workers.count : 1;
-	json_t *placement = placement_compute(s->config, workers, s->placement);
+	json_t *placement;
 
-	if (placement) {
+	json_memory_begin();
+	placement = placement_compute(s->config, workers, s->placement);
+	if (placement && json_memory_sufficed()) {
 		json_decref(s->placement);
-		s->placement = placement;
+		s->placement = json_incref(placement);
+	} else {
+		refresh_want(&s->refresh); /* with the old one what is new is served by nobody */
 	}
+	json_decref(placement);
 	portals_apply(&s->portals, config_map(s->config, CONFIG_PORTAL, NULL));
 	workers_publish(&s->workers, ++s->generation);
 	monitoring_know(&s->monitoring);
@@ -235,6 +241,7 @@ static int init_parts(struct service *s, struct err *err)
 	s->workers.served = on_served;
 	events_init(&s->events, &s->loop);
 	operations_init(&s->operations);
+	refresh_init(&s->refresh, s);
 	portals_init(&s->portals, &s->loop, &s->workers, s->options->supervisor_fd);
 	return 0;
 }
@@ -249,6 +256,7 @@ int service_init(struct service *s, const struct control_options *options, struc
 	list_init(&s->portals.list);
 	list_init(&s->portals.kept);
 	list_init(&s->operations.list);
+	list_init(&s->refresh.timer.link);
 	return init_parts(s, err);
 }
 
@@ -277,6 +285,7 @@ void service_fini(struct service *s)
 		offload_free(s->pool); /* waits for what was submitted; its done() runs now */
 		mailbox_run(&s->mailbox);
 	}
+	refresh_fini(&s->refresh);
 	monitoring_stop(&s->monitoring);
 	if (s->workers.buffer)
 		workers_fini(&s->workers); /* ends what waits for workers */

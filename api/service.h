@@ -21,6 +21,7 @@
 #include "api/monitoring.h"
 #include "api/operations.h"
 #include "api/portals.h"
+#include "api/refresh.h"
 #include "api/request.h"
 #include "api/session.h"
 #include "api/workers.h"
@@ -51,6 +52,7 @@ struct service {
 	struct audit audit;
 	struct assets assets;
 	struct monitoring monitoring;
+	struct refresh refresh;
 	struct http *http;     /* NULL in tests that call requests by hand */
 	uint64_t started_ms;   /* wall clock */
 	uint64_t disk_total_bytes, disk_free_bytes; /* of the state directory; 0: unknown */

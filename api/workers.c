@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "json_text.h"
 #include "log.h"
 
 #define TICK_MS 100
 
+static void send_serve(struct worker *w);
 static void check_waits(struct workers *workers);
 static void check_calls(struct workers *workers);
 
@@ -20,6 +22,8 @@ static void tick(struct loop_timer *timer)
 {
 	struct workers *workers = container_of(timer, struct workers, timer);
 
+	for (unsigned i = 0; i < workers->count; i++) /* what could not be sent is sent again */
+		send_serve(&workers->worker[i]);
 	check_waits(workers);
 	check_calls(workers);
 	if (!list_empty(&workers->waits) || !list_empty(&workers->calls))
@@ -104,21 +108,25 @@ static void send_serve(struct worker *w)
 
 	if (!worker_up(w) || workers->generation == 0 || w->sent != w->served || w->sent == workers->generation)
 		return;
+	json_memory_begin();
 	document = workers->make(workers, w->index);
-	text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+	text = document && json_memory_sufficed() ? json_text(document, JSON_COMPACT) : NULL;
 	json_decref(document);
 	message.memfd = text ? memfd_with("serve", text, strlen(text)) : -ENOMEM;
 	free(text);
 	if (message.memfd < 0) {
-		log_error("cannot make the serve document of worker%u: %s", w->index, strerror(-message.memfd));
+		log_limited(LOG_ERROR, "cannot make the serve document of worker%u: %s", w->index, strerror(-message.memfd));
+		want_tick(workers); /* try again */
 		return;
 	}
 	error = channel_send(w->watch.fd, MSG_SERVE, &message);
 	close(message.memfd);
-	if (error)
-		log_warning("cannot send its serve document to worker%u: %s", w->index, strerror(-error));
-	else
+	if (!error) {
 		w->sent = workers->generation;
+		return;
+	}
+	log_limited(LOG_WARNING, "cannot send its serve document to worker%u: %s", w->index, strerror(-error));
+	want_tick(workers);
 }
 
 void workers_publish(struct workers *workers, uint64_t generation)
@@ -199,7 +207,7 @@ static void on_served(struct worker *w, const struct msg_SERVED *message)
 	json_t *body = NULL;
 
 	if (memfd_read(message->memfd, WORKER_REPLY_MAX, &text, &len) == 0)
-		body = json_loadb(text, len, 0, NULL);
+		body = json_read(text, len, 0, NULL);
 	free(text);
 	close(message->memfd);
 	json_decref(w->errors);
@@ -286,7 +294,7 @@ static void on_reply(struct worker *w, const struct msg_REPLY *message)
 	json_t *value = NULL;
 
 	if (memfd_read(message->memfd, WORKER_REPLY_MAX, &text, &len) == 0)
-		value = json_loadb(text, len, JSON_DECODE_ANY, NULL);
+		value = json_read(text, len, JSON_DECODE_ANY, NULL);
 	free(text);
 	close(message->memfd);
 	list_for_each(pos, &w->workers->calls) {

@@ -80,9 +80,8 @@ void size_format(int64_t bytes, char *text, size_t size)
 		snprintf(text, size, "%lld", (long long)bytes);
 		return;
 	}
-	tenths = (bytes - (whole << 10 * (unit + 1))) * 10 / (INT64_C(1) << 10 * (unit + 1));
-	if (unit >= 5) /* the product above would overflow: exbibytes have no tenths */
-		tenths = 0;
+	tenths = unit >= 5 ? 0 : /* the product would overflow: exbibytes have no tenths */
+			     (bytes - (whole << 10 * (unit + 1))) * 10 / (INT64_C(1) << 10 * (unit + 1));
 	if (tenths)
 		snprintf(text, size, "%lld.%lld%c", (long long)whole, (long long)tenths, units[unit]);
 	else

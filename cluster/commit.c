@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "cluster/secrets.h"
+#include "json_text.h"
 #include "log.h"
 
 #define ATTEMPTS_MAX 256 /* publishes lost in a row */
@@ -117,8 +118,11 @@ static int attempt(struct commit *commit, bool dry_run, const json_t *config, ui
 	env.random = draw;
 	env.random_arg = &commit->draws;
 	commit->draws.used = 0;
+	json_memory_begin();
 	rc = config_change(config, secrets, commit->request, &env, result, problem) < 0;
 	json_decref(secrets);
+	if (!json_memory_sufficed()) /* no half configuration */
+		return err_set(err, -ENOMEM, "out of memory");
 	if (rc)
 		return 1;
 	*ret_version = version;

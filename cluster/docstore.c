@@ -394,7 +394,7 @@ static int rename_into_place(struct docstore *store, const struct publication *p
 	rc = -errno;
 	ours = is_ours(store, p);
 	if (ours != 0)
-		return ours == 1 ? 0 : ours;
+		return ours == 1 ? 0 : -EIO; /* it may be ours, and cannot be read */
 	return rc == -EEXIST || rc == -ENOTEMPTY ? -EAGAIN : rc;
 }
 
@@ -409,7 +409,7 @@ static int parent_there(struct docstore *store, const struct publication *p)
 	return rc < 0 ? rc : (p->header.parent == 0) != (rc == 1);
 }
 
-/* After the rename: whether we made the next version, or filled a hole that compaction left. */
+/* After the rename; what goes wrong here leaves open whether the version is made: -EIO. Whether we made the next version, or filled a hole that compaction left. */
 static int verify_parent(struct docstore *store, const struct publication *p)
 {
 	int rc = parent_there(store, p);
@@ -422,7 +422,7 @@ static int verify_parent(struct docstore *store, const struct publication *p)
 		rc = version_remove(store, p->versions_fd, p->header.version);
 	else if (rc == 0)
 		rc = -EIO; /* published, built upon, pruned and compacted while we were not looking: cannot be told */
-	return rc < 0 ? rc : -EAGAIN;
+	return rc < 0 ? -EIO : -EAGAIN;
 }
 
 /* Before anything is written: is there a chance? */
@@ -477,8 +477,10 @@ static int publish_opened(struct docstore *store, struct publication *p, const j
 	rc = verify_parent(store, p);
 	if (rc < 0)
 		return err_errno(err, rc, "version %" PRIu64 " was made from one that is gone", p->header.version);
-	if (docstore_fsync(store, p->versions_fd) < 0)
-		return err_errno(err, -errno, "version %" PRIu64 " is made but may not be durable", p->header.version);
+	if (docstore_fsync(store, p->versions_fd) < 0) {
+		err_errno(err, -errno, "version %" PRIu64 " is made but may not be durable", p->header.version);
+		return -EIO;
+	}
 	docstore_hint_set(store, p->name, p->header.version, p->unique, p->header.removed);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "json_text.h"
 
 /* ,"crc32c":"01234567"} */
 #define CRC_MEMBER_LEN 21
@@ -47,7 +48,7 @@ static uint32_t document_crc(const char *header, size_t header_len, const char *
 
 char *document_encode(const struct document_header *h, const json_t *content, size_t *ret_len_bytes, struct err *err)
 {
-	char *text = h->removed ? strdup("{}") : json_dumps(content, JSON_COMPACT);
+	char *text = h->removed ? strdup("{}") : json_text(content, JSON_COMPACT);
 	char header[DOCUMENT_HEADER_MAX], *file = NULL;
 	size_t len, header_len;
 	int n;
@@ -119,7 +120,7 @@ static int header_decode(const char *bytes, size_t len, struct document_header *
 
 	if (line_len <= CRC_MEMBER_LEN || memcmp(end - CRC_MEMBER_LEN, ",\"crc32c\":\"", 11) != 0)
 		return err_set(err, -EBADMSG, "the header line is not whole");
-	object = json_loadb(bytes, line_len, JSON_REJECT_DUPLICATES, NULL);
+	object = json_read(bytes, line_len, JSON_REJECT_DUPLICATES, NULL);
 	whole = object && header_fields(object, h, ret_content_len);
 	json_decref(object);
 	memcpy(crc_text, end - 10, 8);
@@ -151,7 +152,7 @@ int document_decode(const void *bytes, size_t len_bytes, struct document_header 
 	if (ret_content && !h.removed) {
 		json_error_t why;
 
-		value = json_loadb(content, content_len, 0, &why);
+		value = json_read(content, content_len, 0, &why);
 		if (!json_is_object(value)) {
 			json_decref(value);
 			return err_set(err, -EBADMSG, "the content is not a JSON object: %s", value ? "" : why.text);

@@ -37,8 +37,8 @@ int docstore_load(struct docstore *store, const char *name, json_t **ret_content
 		  struct err *err);
 
 /* Creates version expected + 1. content NULL removes the document: a tombstone version that keeps the numbering.
- * 0: durable, *ret_version (may be NULL) = expected + 1; -EAGAIN: lost to another writer; another negative errno: not
- * published, but for -EIO of the last fsync: then the version is made and may not survive a power failure; load tells. */
+ * 0: durable, *ret_version (may be NULL) = expected + 1; -EAGAIN: lost to another writer; -EIO: it may be published all the
+ * same (and may not survive a power failure): load tells; another negative errno: not published. */
 int docstore_publish(struct docstore *store, const char *name, const json_t *content, uint64_t expected,
 		     uint64_t *ret_version, struct err *err);
 

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "dataplane/reactor/internal.h"
+#include "json_text.h"
 #include "log.h"
 
 #define LOGOUT_GRACE_S 10
@@ -23,7 +24,7 @@ struct question {
 
 static void reply(struct worker *worker, uint64_t id, unsigned status, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_text(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	int fd = text ? memfd_with("lunette-reply", text, strlen(text)) : -ENOMEM;
 
 	free(text);

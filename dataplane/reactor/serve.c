@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "dataplane/reactor/internal.h"
+#include "json_text.h"
 #include "log.h"
 
 #define LOCK_POLL_MS 10
@@ -63,7 +64,7 @@ static struct store *find_store(struct worker *worker, const char *name, const j
 		return NULL;
 	}
 	entry = calloc(1, sizeof *entry);
-	params = json_dumps(json_object_get(description, "params"), JSON_COMPACT);
+	params = json_text(json_object_get(description, "params"), JSON_COMPACT);
 	if (entry)
 		entry->store = store_open(kind, params ? params : "{}", worker->options->state_dir, err);
 	else
@@ -367,7 +368,7 @@ static void answer(struct serving *serving)
 {
 	struct worker *worker = serving->worker;
 	json_t *body = json_pack("{s:O}", "errors", serving->errors);
-	char *text = json_dumps(body, JSON_COMPACT);
+	char *text = json_text(body, JSON_COMPACT);
 	int fd = text ? memfd_with("lunette-served", text, strlen(text)) : -ENOMEM;
 
 	json_decref(body);
@@ -467,7 +468,7 @@ static json_t *read_document(int fd, struct err *err)
 		err_errno(err, result, "cannot read the serve document");
 		return NULL;
 	}
-	serve = json_loadb(text, len, 0, &error);
+	serve = json_read(text, len, 0, &error);
 	free(text);
 	if (!serve)
 		err_set(err, -EINVAL, "the serve document is not JSON: %s", error.text);

@@ -153,7 +153,7 @@ static void read_granted(struct scsi_task *task)
 void scsi_read(struct scsi_task *task)
 {
 	if (!task->io.blocks)
-		task->done(task);
+		scsi_finish(task);
 	else if (__builtin_expect(atomic_load_explicit(&task->itl->lu->reads_lock, memory_order_acquire), 0))
 		scsi_block_quiesce(task, task->io.lba, task->io.blocks, false, read_granted); /* atomic writes: all or none of one */
 	else

@@ -20,6 +20,7 @@
 
 #include "clock.h"
 #include "dataplane/store/driver.h"
+#include "json_text.h"
 #include "thread.h"
 
 #define RULES_MAX 256
@@ -380,7 +381,7 @@ static void *run_timer(void *arg)
 
 int store_fault_set_rules(struct store *base, const char *rules_json, struct err *err)
 {
-	json_t *rules = rules_json ? json_loads(rules_json, 0, NULL) : NULL;
+	json_t *rules = rules_json ? json_read(rules_json, strlen(rules_json), 0, NULL) : NULL;
 
 	if (rules_json && !rules)
 		return err_set(err, -EINVAL, "the fault rules are not JSON");
@@ -518,7 +519,7 @@ static struct store *open_inner(const json_t *params, const char *state_dir, str
 {
 	const json_t *inner = json_object_get(params, "inner"), *inner_params = json_object_get(inner, "params");
 	const char *kind = json_string_value(json_object_get(inner, "kind"));
-	char *text = inner_params ? json_dumps(inner_params, 0) : NULL;
+	char *text = inner_params ? json_text(inner_params, 0) : NULL;
 	struct store *store = NULL;
 
 	if (!kind || strcmp(kind, "fault") == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dataplane/store/driver.h"
+#include "json_text.h"
 
 static const struct store_ops *const drivers[] = {
 	&store_file_ops,
@@ -31,7 +32,7 @@ struct store *store_open(const char *kind, const char *params_json, const char *
 		err_set(err, -EINVAL, "there is no store of kind \"%.32s\"", kind ? kind : "");
 		return NULL;
 	}
-	params = params_json ? json_loads(params_json, JSON_REJECT_DUPLICATES, &where) : json_object();
+	params = params_json ? json_read(params_json, strlen(params_json), JSON_REJECT_DUPLICATES, &where) : json_object();
 	if (!json_is_object(params))
 		err_set(err, -EINVAL, "the parameters of the %s store are not a JSON object", kind);
 	else

@@ -24,17 +24,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include "json_text.h"
 
 enum nth_class { NTH_MEMORY = 1, NTH_FILE = 2, NTH_MESSAGE = 4 };
 
 #define NTH_RUNS_MAX 20000 /* a scenario that has more events than this does not come to its end */
 
-static struct {
+static __thread struct { /* of the test's thread: what others do in the meantime always works */
 	unsigned classes; /* mask */
 	int error;
 	long run, failures; /* so many failures, one after the other; 0: all from the nth on */
+	long stride;        /* each such step of n: for scenarios of many events, unless NTH_ALL is in the environment */
 	long seen;
 	bool armed, failed;
 } nth;
@@ -46,7 +50,13 @@ static inline void nth_start(unsigned classes, int error, long failures)
 	nth.error = error;
 	nth.failures = failures;
 	nth.run = -1;
+	nth.stride = 1;
 	nth.failed = true;
+}
+
+static inline void nth_every(long stride)
+{
+	nth.stride = getenv("NTH_ALL") ? 1 : stride;
 }
 
 /* Whether there is another run: the last one had a failure. */
@@ -54,7 +64,8 @@ static inline bool nth_next(void)
 {
 	if (!nth.failed)
 		return false;
-	if (++nth.run >= NTH_RUNS_MAX)
+	nth.run = nth.run < 0 ? 0 : nth.run + nth.stride;
+	if (nth.run >= NTH_RUNS_MAX)
 		abort();
 	nth.seen = 0;
 	nth.failed = nth.armed = false;
@@ -99,15 +110,32 @@ NTH_WRAP(NTH_MEMORY, NULL, void *, realloc, (void *old, size_t size), (old, size
 NTH_WRAP(NTH_MEMORY, NULL, void *, aligned_alloc, (size_t align, size_t size), (align, size))
 NTH_WRAP(NTH_MEMORY, NULL, char *, strdup, (const char *text), (text))
 NTH_WRAP(NTH_MEMORY, NULL, FILE *, open_memstream, (char **text, size_t *len), (text, len))
-NTH_WRAP(NTH_FILE, -1, int, fsync, (int fd), (fd))
 NTH_WRAP(NTH_FILE, -1, int, ftruncate, (int fd, off_t len), (fd, len))
 NTH_WRAP(NTH_FILE, -1, int, fallocate, (int fd, int mode, off_t at, off_t len), (fd, mode, at, len))
-NTH_WRAP(NTH_FILE, -1, ssize_t, write, (int fd, const void *bytes, size_t len), (fd, bytes, len))
 NTH_WRAP(NTH_FILE, -1, int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
 NTH_WRAP(NTH_FILE, -1, int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 NTH_WRAP(NTH_FILE, -1, int, renameat2, (int from_dir, const char *from, int to_dir, const char *to, unsigned flags),
 	 (from_dir, from, to_dir, to, flags))
 NTH_WRAP(NTH_MESSAGE, -1, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+
+/* Nobody pulls the plug here, and a scenario is run thousands of times: it is not waited for. */
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+	return nth_fails(NTH_FILE) ? -1 : fcntl(fd, F_GETFD) < 0 ? -1 : 0;
+}
+
+/* To a file; waking a thread up is no event. */
+ssize_t __real_write(int fd, const void *bytes, size_t len);
+ssize_t __wrap_write(int fd, const void *bytes, size_t len);
+ssize_t __wrap_write(int fd, const void *bytes, size_t len)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && nth_fails(NTH_FILE))
+		return -1;
+	return __real_write(fd, bytes, len);
+}
 
 int __wrap_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int __wrap_asprintf(char **text, const char *format, ...)
@@ -123,10 +151,10 @@ int __wrap_asprintf(char **text, const char *format, ...)
 	return n;
 }
 
-/* jansson's allocations are not calls of ours; what it gives away is freed with free(). Before jansson is first used. */
+/* Jansson's allocations are not calls of ours until json_text.c makes them so. */
 static inline void nth_watch_json(void)
 {
-	json_set_alloc_funcs(__wrap_malloc, free);
+	json_watch_memory();
 }
 
 /* The test's own. */

@@ -1,0 +1,55 @@
+#include "json_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static __thread bool out_of_memory; /* some allocation of jansson's failed on this thread */
+
+static void *allocate(size_t len_bytes)
+{
+	void *memory = malloc(len_bytes);
+
+	out_of_memory |= !memory;
+	return memory;
+}
+
+__attribute__((constructor)) void json_watch_memory(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
+
+void json_memory_begin(void)
+{
+	out_of_memory = false;
+}
+
+bool json_memory_sufficed(void)
+{
+	return !out_of_memory;
+}
+
+char *json_text(const json_t *json, size_t flags)
+{
+	char *text;
+
+	out_of_memory = false;
+	text = json_dumps(json, flags);
+	if (!out_of_memory)
+		return text;
+	free(text);
+	return NULL;
+}
+
+json_t *json_read(const char *text, size_t len_bytes, size_t flags, json_error_t *ret_error)
+{
+	json_t *json;
+
+	out_of_memory = false;
+	json = json_loadb(text, len_bytes, flags, ret_error);
+	if (!out_of_memory)
+		return json;
+	json_decref(json);
+	if (ret_error)
+		snprintf(ret_error->text, sizeof ret_error->text, "out of memory");
+	return NULL;
+}
