@@ -409,7 +409,8 @@ static int parent_there(struct docstore *store, const struct publication *p)
 	return rc < 0 ? rc : (p->header.parent == 0) != (rc == 1);
 }
 
-/* After the rename; what goes wrong here leaves open whether the version is made: -EIO. Whether we made the next version, or filled a hole that compaction left. */
+/* After the rename; what goes wrong here leaves open whether the version is made: -EIO. Whether we made the next version, or
+ * filled a hole that compaction left. */
 static int verify_parent(struct docstore *store, const struct publication *p)
 {
 	int rc = parent_there(store, p);

@@ -50,6 +50,7 @@ static void sizes_are_shown_as_short_as_people_say_them(void **state)
 	} rows[] = {
 		{ 0, "0" }, { 1023, "1023" }, { 1024, "1K" }, { 1536, "1.5K" }, { INT64_C(10) << 30, "10G" },
 		{ (INT64_C(10) << 30) + 1, "10G" }, { INT64_C(3) << 39, "1.5T" }, { INT64_C(4) << 60, "4E" },
+		{ INT64_C(2244157000000000000), "1E" }, /* ten times what is over does not fit */
 	};
 	char text[16];
 
