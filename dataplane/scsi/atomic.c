@@ -93,7 +93,7 @@ static int roll_back(struct scsi_lu *lu, const json_t *content, struct err *err)
 	const char *hex = json_string_value(json_object_get(content, "data"));
 	uint64_t lba = (uint64_t)json_integer_value(json_object_get(content, "lba")), capacity = lun_capacity_blocks(lu->lun);
 	size_t len_bytes = hex ? strlen(hex) / 2 : 0, blocks = len_bytes >> lu->block_shift;
-	struct blocking_io io = { 0 };
+	struct blocking_io io;
 	uint8_t *bytes;
 	int result;
 
@@ -103,6 +103,7 @@ static int roll_back(struct scsi_lu *lu, const json_t *content, struct err *err)
 	bytes = bytes_of(hex, len_bytes);
 	if (!bytes)
 		return err_set(err, -EBADMSG, "its journal is not valid");
+	memset(&io, 0, sizeof io);
 	result = blocking_io_init(&io, lu->services.offload, err);
 	if (result == 0) {
 		struct sgl list = { .element = { { bytes, len_bytes } }, .count = 1, .owner = SGL_LUN,
