@@ -82,6 +82,7 @@ def a_reservation_of_one_path_refuses_the_other_until_it_is_preempted(env):
     assert env.guest.run(write, check=False).status != 0, "a write against a reservation"
     assert env.guest.run(f"sg_raw -s 512 -i /dev/zero {two} 2a 00 00 00 00 00 00 00 01 00", check=False).status == RESERVATION_CONFLICT
     out(two, f"-G -S {KEYS[1]}")
+    env.guest.run("udevadm settle")  # what looks at the first disk because it was closed would take the unit attention
     out(two, f"-A -K {KEYS[1]} -S {KEYS[0]} -T {WRITE_EXCLUSIVE}")
     env.guest.run(write)
     shown = env.guest.run(f"sg_persist -n -s {two}")
