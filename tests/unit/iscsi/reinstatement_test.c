@@ -266,6 +266,8 @@ static void a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun
 	house_turn(house);
 	put_in_force(house, house_config(&options, "'0':{'lun':'vol0'}"));
 	assert_true(all_follow(house));
+	put_in_force(house, house_config(&options, "'3':{'lun':'vol0'}")); /* and once more, with that one still there */
+	assert_true(all_follow(house));
 	wire->stuck = false;
 	wire_expect(wire, ISCSI_DATA_IN);
 	house_free(house);
