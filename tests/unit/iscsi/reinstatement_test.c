@@ -256,6 +256,7 @@ static void a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun
 	static const struct house_options options;
 	struct house *house = house_new(NULL);
 	struct wire *wire = wire_login(house, "");
+	struct iscsi_config *first = iscsi_config_ref(house->node.config); /* the connection's portal is in it */
 	uint8_t bhs[ISCSI_BHS_BYTES];
 
 	(void)state;
@@ -271,6 +272,7 @@ static void a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun
 	wire->stuck = false;
 	wire_expect(wire, ISCSI_DATA_IN);
 	house_free(house);
+	iscsi_config_unref(first);
 }
 
 static void the_same_luns_change_nothing(void **state)
