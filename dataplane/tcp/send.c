@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "clock.h"
 #include "crc32c.h"
 #include "dataplane/tcp/connection.h"
 
@@ -212,8 +211,8 @@ static void finish_stream(struct tcp_connection *tcp)
 
 static void block(struct tcp_connection *tcp)
 {
-	if (tcp->mover.blocked_since_ns == 0)
-		tcp->mover.blocked_since_ns = clock_now_ns();
+	if (tcp->mover.blocked_since_ns == 0) /* the turn's time: the tick of this turn must not see a later one */
+		tcp->mover.blocked_since_ns = tcp->mover.connection->reactor->now_ns;
 	tcp->blocked = true;
 	tcp_want(tcp, (tcp->paused ? 0U : EPOLLIN) | EPOLLOUT);
 }

@@ -523,6 +523,30 @@ static void a_peer_that_reads_nothing_is_dropped_and_its_buffers_come_back(void 
 	house_free(house);
 }
 
+/* The socket became full after the turn's time was taken: the difference wrapped, and the session was dropped at once. */
+static void a_socket_that_fills_up_in_the_turn_of_a_tick_ends_no_session(void **state)
+{
+	static uint8_t bytes[64 * 64];
+	struct house *house = house_new(NULL);
+	struct line line;
+	size_t len = 0;
+
+	(void)state;
+	line_login(&line, house, "");
+	house->later_ns -= NS_PER_S; /* the turn began a second ago */
+	line_turn(&line);
+	line.deaf = true;
+	for (int i = 0; i < 60; i++)
+		len += command_bytes(&line, bytes + len, 0xc1, cdb10(READ10, 0, 512), 262144, NULL, 0);
+	line_say(&line, bytes, len);
+	assert_true(line.mover->blocked);
+	iscsi_reactor_tick(&house->reactor[0].iscsi);
+	line_turn(&line);
+	assert_false(gone(&line));
+	line_close(&line);
+	house_free(house);
+}
+
 /* --- pauses, the end --- */
 
 static void a_paused_connection_keeps_what_it_has_read(void **state)
@@ -680,6 +704,7 @@ int main(void)
 		cmocka_unit_test(reads_are_cut_by_segment_and_burst_with_their_bits),
 		cmocka_unit_test(a_peer_that_reads_slowly_gets_everything_in_order),
 		cmocka_unit_test(a_peer_that_reads_nothing_is_dropped_and_its_buffers_come_back),
+		cmocka_unit_test(a_socket_that_fills_up_in_the_turn_of_a_tick_ends_no_session),
 		cmocka_unit_test(a_paused_connection_keeps_what_it_has_read),
 		cmocka_unit_test(writes_beyond_the_pool_end_however_their_data_is_cut),
 		cmocka_unit_test(a_paused_connection_whose_peer_goes_ends),
