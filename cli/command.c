@@ -101,6 +101,8 @@ const struct cli_option cli_options[] = {
 	{ "max-login-text", "SIZE", CLI_SIZE, CLI_BODY, "max_login_text_bytes", "text of one login or text exchange" },
 	{ "buffers", "SIZE", CLI_SIZE, CLI_BODY, "buffer_bytes", "data buffers of one reactor" },
 	{ "sanitize-rate", "SIZE", CLI_SIZE, CLI_BODY, "sanitize_bytes_per_s", "bytes a second that a sanitize writes at most" },
+	{ "copy-rate", "SIZE", CLI_SIZE, CLI_BODY, "copy_bytes_per_s",
+	  "bytes a second that the third-party copies of one reactor move at most" },
 	{ "discovery-user", "NAME", CLI_TEXT, CLI_BODY, "discovery_auth.chap.user",
 	  "CHAP name for discovery sessions" },
 	{ "discovery-secret-file", "FILE", CLI_SECRET, CLI_BODY, "discovery_auth.chap.secret",

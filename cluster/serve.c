@@ -15,7 +15,8 @@ static const char *const lun_members[] = { "id", "serial", "naa", "block_size", 
 static const char *const target_members[] = { "alias", "open", "enabled", "relative_port_ids", "portals", "params",
 					      "redirect", "addresses", "explicit_alua" };
 static const char *const setting_members[] = { "login_timeout_s", "max_connections", "max_connections_per_address",
-					       "max_login_text_bytes", "buffer_bytes", "sanitize_bytes_per_s" };
+					       "max_login_text_bytes", "buffer_bytes", "sanitize_bytes_per_s",
+					       "copy_bytes_per_s" };
 static const char *const mapping_members[] = { "lun", "read_only" };
 static const char *const grant_members[] = { "luns", "read_only" };
 static const char *const port_group_members[] = { "state", "preferred", "revision" };

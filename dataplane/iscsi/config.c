@@ -32,6 +32,7 @@ static const struct field settings_fields[] = {
 	NUMBER(iscsi_settings, max_login_text_bytes, 16384, 1048576, 65536), /* RFC 7143 6.1 asks for 16384 */
 	NUMBER(iscsi_settings, buffer_bytes, 1048576, UINT32_MAX, 64 << 20),
 	NUMBER(iscsi_settings, sanitize_bytes_per_s, 1048576, UINT32_MAX, 256 << 20),
+	NUMBER(iscsi_settings, copy_bytes_per_s, 1048576, UINT32_MAX, 1024 << 20),
 };
 
 static const struct field params_fields[] = {

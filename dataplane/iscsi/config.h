@@ -77,6 +77,7 @@ struct iscsi_settings {
 	uint32_t max_login_text_bytes;     /* text of one login or text exchange; 65536 */
 	uint32_t buffer_bytes;             /* data buffers of one reactor; 64 MiB */
 	uint32_t sanitize_bytes_per_s;     /* of one SANITIZE; 256 MiB */
+	uint32_t copy_bytes_per_s;         /* of the third-party copies of one reactor; 1 GiB */
 };
 const struct iscsi_settings *iscsi_config_settings(const struct iscsi_config *config);
 

@@ -223,6 +223,7 @@ void iscsi_reactor_turn_end(struct iscsi_reactor *reactor)
 
 void iscsi_reactor_tick(struct iscsi_reactor *reactor)
 {
+	scsi_reactor_tick(&reactor->scsi);
 	list_for_each_safe(node, &reactor->connections)
 		iscsi_connection_tick(container_of(node, struct iscsi_connection, reactor_link));
 }

@@ -437,6 +437,7 @@ static void put_in_force(struct serving *serving)
 	list_init(&opened);
 	update_luns(serving, &opened);
 	scsi_sanitize_set_rate(settings->sanitize_bytes_per_s);
+	scsi_copy_set_rate(settings->copy_bytes_per_s);
 	update_port_groups(serving);
 	worker_set_limits(settings->max_connections, settings->max_connections_per_address);
 	pthread_mutex_lock(&node->lock);

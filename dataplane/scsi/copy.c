@@ -8,6 +8,9 @@
 #include "log.h"
 
 #define BUFFER_ALIGN 4096
+#define BURST_NS     NS_PER_S /* what may be caught up with of the rate: scsi_reactor_tick() comes once a second */
+
+static _Atomic uint64_t bytes_per_s = SCSI_COPY_BYTES_PER_S;
 
 struct lane {
 	struct scsi_copy *copy;
@@ -36,6 +39,8 @@ struct scsi_copy {
 	uint64_t done_bytes; /* pieces that are written, not always the first ones */
 	unsigned busy, turn_left;
 	bool running, again, posted; /* copy_run(), and its mail to itself */
+	bool paused;         /* waits for the rate */
+	struct list in_paused;
 	bool failed, stopped, expired, token_consumed;
 	struct mail mail;
 	uint8_t *buffers;
@@ -461,6 +466,61 @@ static void start_piece(struct lane *lane)
 	submit(lane, LUN_READ, lane->piece.source, lane->piece.source_lba, read_done);
 }
 
+/* --- the rate --- */
+
+void scsi_copy_set_rate(uint64_t rate_bytes_per_s)
+{
+	atomic_store(&bytes_per_s, rate_bytes_per_s);
+}
+
+/* Zeroes that are unmapped move nothing. */
+static bool is_free(const struct copy_extent *extent)
+{
+	return !extent->source && extent->destination->lu->provisioned && extent->destination->lu->unmap_zeroes;
+}
+
+static void charge(struct scsi_reactor *reactor, const struct copy_extent *piece)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (is_free(piece))
+		return;
+	if (reactor->copy_due_ns + BURST_NS < now_ns)
+		reactor->copy_due_ns = now_ns - BURST_NS;
+	reactor->copy_due_ns += piece->bytes * NS_PER_S / atomic_load(&bytes_per_s);
+}
+
+/* True: the copy waits for the next tick, or has no time for that. */
+static bool above_rate(struct scsi_copy *copy)
+{
+	struct scsi_reactor *reactor = copy->task->reactor;
+	uint64_t now_ns = clock_now_ns();
+
+	if (reactor->copy_due_ns <= now_ns || is_free(&copy->extent[copy->current]))
+		return false;
+	if (copy->deadline_ns && now_ns + BURST_NS >= copy->deadline_ns) {
+		copy->expired = true;
+		return true;
+	}
+	copy->paused = true;
+	list_append(&reactor->paused, &copy->in_paused);
+	return true;
+}
+
+void scsi_reactor_tick(struct scsi_reactor *reactor)
+{
+	struct list now, *at;
+
+	list_init(&now);
+	list_splice(&now, &reactor->paused);
+	while ((at = list_take(&now))) {
+		struct scsi_copy *copy = container_of(at, struct scsi_copy, in_paused);
+
+		copy->paused = false;
+		copy_run(copy);
+	}
+}
+
 /* --- extents --- */
 
 /* Onto itself: its pieces have an order, and there is one at a time. */
@@ -507,6 +567,7 @@ static void take_piece(struct scsi_copy *copy, struct lane *lane)
 	lane->position = copy->position;
 	copy->at_bytes += lane->piece.bytes;
 	copy->position += lane->piece.bytes;
+	charge(copy->task->reactor, &lane->piece);
 	copy->turn_left--;
 	copy->busy++;
 	lane->busy = true;
@@ -609,12 +670,13 @@ static void turn_again(struct mail *mail)
  * at once does not keep the reactor: the rest waits for the next turn. */
 static void hand_out(struct scsi_copy *copy)
 {
-	for (unsigned i = 0; i < COPY_LANES && !copy->posted; i++) {
+	for (unsigned i = 0; i < COPY_LANES && !copy->posted && !copy->paused; i++) {
 		struct lane *lane = &copy->lane[i];
 
 		if (lane->busy)
 			continue;
-		if (!more_to_hand_out(copy) || (copy->busy && overlaps(&copy->extent[copy->current])) || !goes_on(copy))
+		if (!more_to_hand_out(copy) || (copy->busy && overlaps(&copy->extent[copy->current])) || !goes_on(copy) ||
+		    above_rate(copy))
 			return;
 		if (copy->turn_left == 0) {
 			copy->posted = true;
@@ -639,7 +701,7 @@ static void copy_run(struct scsi_copy *copy)
 		hand_out(copy);
 	}
 	copy->running = false;
-	if (!copy->busy && !copy->posted)
+	if (!copy->busy && !copy->posted && !copy->paused)
 		finish(copy);
 }
 

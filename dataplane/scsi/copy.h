@@ -13,6 +13,9 @@
  * COPIES_PER_REACTOR copies at a time, COPIES_PER_NEXUS of them for one nexus; more are answered BUSY. A reactor does
  * COPY_TURN_PIECES in one turn at most.
  *
+ * Rate: what all copies of a reactor move in a second is bounded (scsi_copy_set_rate()); those that would go beyond it wait
+ * for scsi_reactor_tick(), so each may catch up with one second.
+ *
  * A copy that runs for longer than COPY_SHOWN_MS is shown among the operations (jobs.h) and can be cancelled there.
  *
  * A copy belongs to the reactor of its nexus; both its logical units are of the same inventory, and that is of the same

@@ -130,6 +130,8 @@ void scsi_reactor_init(struct scsi_reactor *reactor)
 {
 	list_init(&reactor->ready);
 	reactor->ready_posted = false;
+	list_init(&reactor->paused);
+	reactor->copy_due_ns = 0;
 }
 
 void scsi_task_aborted(struct scsi_task *task)

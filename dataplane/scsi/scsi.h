@@ -36,6 +36,7 @@
 #define SCSI_LUN_NUMBER_MAX 16383 /* flat space addressing, SAM-5 4.7.7.3 */
 #define SCSI_DATA_MAX      SGL_BYTES_MAX
 #define SCSI_SANITIZE_BYTES_PER_S (256u << 20) /* unless set otherwise */
+#define SCSI_COPY_BYTES_PER_S     (1024u << 20)
 #define SCSI_NAME_MAX      224 /* iSCSI name with NUL */
 
 enum scsi_status {
@@ -62,8 +63,12 @@ struct scsi_reactor {
 	struct list ready; /* struct scsi_task.in_ready */
 	struct mail ready_mail;
 	bool ready_posted;
+	/* and copies that wait for the rate (copy.c) */
+	struct list paused;
+	uint64_t copy_due_ns;
 };
 void scsi_reactor_init(struct scsi_reactor *reactor); /* the private part; before the first task */
+void scsi_reactor_tick(struct scsi_reactor *reactor); /* about once a second while there are tasks; the reactor's thread */
 
 /* Task attributes of a SCSI Command PDU (RFC 7143 11.3.1.3). ACA is refused: no auto contingent allegiance here (INQUIRY
  * NORMACA 0). */
@@ -164,6 +169,8 @@ struct lun *scsi_lu_lun(const struct scsi_lu *lu);
 void scsi_lu_set_user(struct scsi_lu *lu, void *user); /* before tasks are begun */
 /* Bytes a second that each sanitize writes at most. Any thread. */
 void scsi_sanitize_set_rate(uint64_t rate_bytes_per_s);
+/* Bytes a second that the third-party copies of each reactor move at most, together. Any thread. */
+void scsi_copy_set_rate(uint64_t rate_bytes_per_s);
 /* Percentage of the store below which what is available makes UA 38/07; 0: none. Any thread, as the next. */
 void scsi_lu_set_space_threshold(struct scsi_lu *lu, unsigned percent);
 enum scsi_space { SPACE_ENOUGH, SPACE_SHORT, SPACE_SHORT_NOW /* the threshold was crossed just now */ };

@@ -145,7 +145,7 @@ static void an_empty_configuration_makes_a_whole_document(void **state)
 	json_t *made = serve(s, NULL, 0, NULL);
 
 	assert_int_equal(json_object_size(made), 9);
-	assert_int_equal(json_object_size(at(made, "settings")), 6);
+	assert_int_equal(json_object_size(at(made, "settings")), 7);
 	json_decref(made);
 }
 

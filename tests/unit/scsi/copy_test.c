@@ -642,6 +642,56 @@ static void b098_an_aborted_copy_stops(void **state)
 	assert_int_equal(world.reactor.copies, 0);
 }
 
+/* A copy of a whole LUN at an eighth of it a second, until it waits. */
+static struct scsi_task *begin_slow_copy(void)
+{
+	struct scsi_task *task;
+
+	scsi_copy_set_rate(WORLD_BYTES / 8);
+	task = begin_copy(BLOCKS);
+	while (list_empty(&world.reactor.paused)) {
+		assert_int_equal(task->tag, 0);
+		world_turn(&world);
+	}
+	return task;
+}
+
+static void a_copy_above_the_rate_waits_for_the_next_second(void **state)
+{
+	struct scsi_task *task;
+
+	(void)state;
+	stamp(0, BLOCKS - 1, 1, 1);
+	task = begin_slow_copy();
+	assert_true(copy_done_bytes(task->copy) >= WORLD_BYTES / 8);
+	assert_true(copy_done_bytes(task->copy) < WORLD_BYTES);
+	while (!task->tag) {
+		world.reactor.copy_due_ns = 0; /* as if a second had gone */
+		scsi_reactor_tick(&world.reactor);
+		while (!task->tag && list_empty(&world.reactor.paused))
+			world_turn(&world);
+	}
+	end_copy(task);
+	assert_int_equal(task->status, SCSI_GOOD);
+	free(task);
+	expect_stamps(LUN_1, BLOCKS - 1, 1, BLOCKS - 1, 1);
+	scsi_copy_set_rate(SCSI_COPY_BYTES_PER_S);
+}
+
+static void an_aborted_copy_that_waits_ends_at_the_next_second(void **state)
+{
+	struct scsi_task *task;
+
+	(void)state;
+	task = begin_slow_copy();
+	task->aborted = true;
+	scsi_reactor_tick(&world.reactor);
+	end_copy(task);
+	free(task);
+	assert_int_equal(world.reactor.copies, 0);
+	scsi_copy_set_rate(SCSI_COPY_BYTES_PER_S);
+}
+
 static void copy_operation_abort_stops_it(void **state)
 {
 	struct scsi_task *task;
@@ -875,6 +925,8 @@ int main(void)
 		COPY_TEST(attentions_of_the_other_lun_wait_for_their_own_command),
 		COPY_TEST(a_long_copy_leaves_the_reactor_to_others),
 		COPY_TEST(b098_an_aborted_copy_stops),
+		COPY_TEST(a_copy_above_the_rate_waits_for_the_next_second),
+		COPY_TEST(an_aborted_copy_that_waits_ends_at_the_next_second),
 		COPY_TEST(copy_operation_abort_stops_it),
 		COPY_TEST(a_reservation_stops_a_copy_that_is_under_way),
 		COPY_TEST(copies_at_a_time_are_limited),
