@@ -222,9 +222,9 @@ comma := ,
 check-headers: $(patsubst %.h,$(O)/headers/%.ok,$(wildcard include/*.h $(foreach f,$(FOLDERS),$(DIR_$(f))/*.h))) ## each header compiles alone
 $(O)/headers/%.ok: %.h
 	$(Q)mkdir -p $(@D) && printf '#include "%s"\n' $< | $(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) -Wno-unused-function -fsyntax-only -x c - && touch $@
-check-docs: ## docs/configuration.md, docs/metrics.md and the rows in docs/robustness.md are what the tables say
+check-docs: ## docs/configuration.md, docs/metrics.md and the tables in docs/robustness.md are what their sources say
 	$(Q)packaging/configuration-doc --check && packaging/metrics-doc --check
-	$(Q)tests/hostile/run --check-report
+	$(Q)tests/hostile/run --check-report && tests/mutants/run --check
 docs: ## write docs/configuration.md and docs/metrics.md from the tables
 	$(Q)packaging/configuration-doc && packaging/metrics-doc
 check-style: ## lengths of functions, files and lines; left-over notes

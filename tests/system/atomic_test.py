@@ -73,6 +73,6 @@ def no_atomic_write_is_torn_by_a_killed_worker(env):
     tear(env, lambda daemon: daemon.kill("worker0"), lambda daemon: None, 6)
 
 
-@test(quick=True)
+@test()
 def no_atomic_write_is_torn_by_a_crash_of_everything(env):
     tear(env, lambda daemon: daemon.crash(), lambda daemon: daemon.start(), 3)

@@ -69,7 +69,7 @@ def change_it(daemon, number):
     daemon.rest.delete(f"/targets/{ROUGH}/luns/1")
 
 
-@test(quick=True, timeout_s=60)
+@test(timeout_s=60)
 def resets_and_changes_run_beside_verified_io(env):
     daemon = env.daemon(reactors=3)
     url = daemon.serve("calm", 16 << 20, store="memory")

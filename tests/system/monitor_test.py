@@ -238,7 +238,7 @@ def the_live_stream_shows_each_second_what_is_done(env):
     live.close()
 
 
-@test(quick=True, timeout_s=90)
+@test(timeout_s=90)
 def a_worker_that_is_killed_makes_no_spike(env):
     daemon = env.daemon()
     url = daemon.serve("vol1")
@@ -345,7 +345,7 @@ def drawing_does_not_delay_other_requests(env):
     assert late[len(late) * 99 // 100] < 0.1 * env.slow and late[-1] < 0.5 * env.slow
 
 
-@test(quick=True, timeout_s=60)
+@test(timeout_s=60)
 def too_many_pictures_at_a_time_are_refused(env):
     daemon = env.daemon()
     answers = []

@@ -56,7 +56,7 @@ def a_sanitize_is_shown_as_an_operation_that_cannot_be_cancelled(env):
     assert daemon.rest.call("DELETE", path, expect=409).code == "operation-ended"
 
 
-@test(quick=True)
+@test()
 def a_sanitize_goes_on_after_a_killed_worker_a_restart_and_a_crash(env):
     daemon = env.daemon()
     daemon.serve("vol", 64 << 20, target_object_size_bytes=16 << 20)

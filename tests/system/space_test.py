@@ -17,7 +17,7 @@ def metrics(daemon):
     return daemon.rest.raw("GET", "/metrics", headers=headers).text
 
 
-@test(quick=True)
+@test()
 def a_threshold_that_is_crossed_is_told_to_initiators_and_shown(env):
     daemon = env.daemon()
     daemon.serve("vol", 16 << 20)
