@@ -103,6 +103,7 @@ static void respond(struct iscsi_task *task)
 
 	iscsi_count_response(task);
 	iscsi_task_worked(task);
+	scsi_task_end(scsi);
 	task->state = ISCSI_TASK_RESPONDING;
 	task->pdus_queued++;
 	memset(pdu->bhs, 0, sizeof pdu->bhs);

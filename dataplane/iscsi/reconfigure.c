@@ -104,8 +104,7 @@ static void abort_vanished(struct iscsi_session *session, const struct iscsi_vie
 	list_for_each_safe(node, &session->tasks) {
 		struct iscsi_task *task = container_of(node, struct iscsi_task, link);
 
-		/* one whose answer is on its way is done with its LUNs, and may have outlived them */
-		if (task->state != ISCSI_TASK_RESPONDING && !scsi_inventory_keeps(next->inventory, &task->scsi))
+		if (!scsi_inventory_keeps(next->inventory, &task->scsi))
 			iscsi_task_abort(task);
 	}
 }

@@ -96,7 +96,8 @@ void iscsi_task_free(struct iscsi_task *task)
 	struct iscsi_session *session = task->session;
 	struct iscsi_reactor *reactor = session->reactor;
 
-	scsi_task_end(&task->scsi);
+	if (task->state != ISCSI_TASK_RESPONDING)
+		scsi_task_end(&task->scsi);
 	if (task->scsi.data.owner != SGL_NOBODY)
 		sgl_release_share(reactor->scsi.pool, &session->connection->share, &task->scsi.data, task->scsi.data.owner);
 	list_remove(&task->link);

@@ -14,7 +14,8 @@
  *   scsi_task_execute()  does it; task->done(task) comes on the same thread, perhaps before it returns; by then the list
  *                        is the SCSI layer's still (owner SGL_SCSI), data-in bytes [0, data_in_bytes) are valid, and the
  *                        caller hands it on with sgl_hand(&task->data, SGL_SCSI, SGL_ISCSI).
- *   scsi_task_end()      must be called once for each task that was begun, after done() or when it is never executed.
+ *   scsi_task_end()      must be called once for each task that was begun, after done() or when it is never executed. Then
+ *                        the task knows no LU any more; its results stay.
  */
 #ifndef LUNETTE_SCSI_H
 #define LUNETTE_SCSI_H

@@ -387,4 +387,5 @@ void scsi_task_end(struct scsi_task *task)
 {
 	scsi_order_leave(task);
 	assert(!task->lock.lun && task->scratch.owner == SGL_NOBODY && !task->copy);
+	task->itl = NULL; /* what is left of the task may outlive the LU */
 }

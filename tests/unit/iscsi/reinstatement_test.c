@@ -275,6 +275,30 @@ static void a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun
 	iscsi_config_unref(first);
 }
 
+/* Found by fuzzing whole sessions; a sanitizer sees it. */
+static void a_reset_does_not_look_at_the_unmapped_lun_of_a_command_that_is_answered(void **state)
+{
+	static const struct house_options options;
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, ""), *other = wire_login(house, "");
+	struct iscsi_config *first = iscsi_config_ref(house->node.config); /* the connections' portal is in it */
+	uint8_t bhs[ISCSI_BHS_BYTES];
+
+	(void)state;
+	wire->stuck = true;
+	command_init(wire, bhs, 0xc1, 512, cdb10(READ10, 0, 1));
+	put_be64(bhs + 8, UINT64_C(1) << 48);
+	wire_send(wire, bhs, NULL, 0);
+	house_turn(house);
+	put_in_force(house, house_config(&options, "'0':{'lun':'vol0'}"));
+	assert_true(all_follow(house));
+	wire_task_response(other, wire_task_management(other, 5, 0, ISCSI_NO_TAG, 0), 0);
+	wire->stuck = false;
+	wire_expect(wire, ISCSI_DATA_IN);
+	house_free(house);
+	iscsi_config_unref(first);
+}
+
 static void the_same_luns_change_nothing(void **state)
 {
 	static const struct house_options options = { .params = "'queue_depth':7" };
@@ -321,6 +345,7 @@ int main(void)
 		cmocka_unit_test(commands_to_a_lun_that_changes_its_number_are_aborted),
 		cmocka_unit_test(no_command_outlives_an_unmapped_lun_when_another_ends_at_once),
 		cmocka_unit_test(a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun),
+		cmocka_unit_test(a_reset_does_not_look_at_the_unmapped_lun_of_a_command_that_is_answered),
 		cmocka_unit_test(the_same_luns_change_nothing),
 		cmocka_unit_test(a_session_that_is_admitted_no_more_ends),
 	};
