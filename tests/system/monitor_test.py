@@ -49,8 +49,9 @@ def wait_for_totals(daemon, wanted, since="-10m"):
 
 
 def sampled(daemon, name):
-    """Waits until the object is in a sample."""
-    wait.until(lambda: any(i["name"] == name for i in daemon.rest.get("/top?limit=1000").json["items"]), f"a sample of {name}", 10)
+    """Waits until the object has rates: that takes two samples."""
+    wait.until(lambda: any(i["name"] == name and i["values"]["write_iops"] is not None
+                           for i in daemon.rest.get("/top?limit=1000").json["items"]), f"rates of {name}", 10 * daemon.slow)
 
 
 def counted(daemon, url, env):
