@@ -22,7 +22,7 @@ def qemu_sees_the_laws_of_the_wire_kept(env):
     daemon = env.daemon()
     with wire.Watch(daemon) as watch:
         url = watch.through(daemon.serve("vol", SIZE))
-        qemu_io(env, url, random_patterns(7, SIZE, 512, 250, zeroes=True))
+        qemu_io(env, url, ["write -P 90 0 8M", *random_patterns(7, SIZE, 512, 250, zeroes=True)])  # the first needs R2Ts
         kept(env, watch, "qemu-io")
 
 
