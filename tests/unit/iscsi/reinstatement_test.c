@@ -251,20 +251,27 @@ static void no_command_outlives_an_unmapped_lun_when_another_ends_at_once(void *
 	house_free(house);
 }
 
+/* A READ of LUN 1 whose answer stays in the transport. */
+static void read_that_sticks(struct wire *wire)
+{
+	uint8_t bhs[ISCSI_BHS_BYTES];
+
+	wire->stuck = true;
+	command_init(wire, bhs, 0xc1, 512, cdb10(READ10, 0, 1));
+	put_be64(bhs + 8, UINT64_C(1) << 48);
+	wire_send(wire, bhs, NULL, 0);
+	house_turn(wire->house);
+}
+
 static void a_read_whose_answer_is_not_sent_yet_does_not_outlive_an_unmapped_lun(void **state)
 {
 	static const struct house_options options;
 	struct house *house = house_new(NULL);
 	struct wire *wire = wire_login(house, "");
 	struct iscsi_config *first = iscsi_config_ref(house->node.config); /* the connection's portal is in it */
-	uint8_t bhs[ISCSI_BHS_BYTES];
 
 	(void)state;
-	wire->stuck = true;
-	command_init(wire, bhs, 0xc1, 512, cdb10(READ10, 0, 1));
-	put_be64(bhs + 8, UINT64_C(1) << 48);
-	wire_send(wire, bhs, NULL, 0);
-	house_turn(house);
+	read_that_sticks(wire);
 	put_in_force(house, house_config(&options, "'0':{'lun':'vol0'}"));
 	assert_true(all_follow(house));
 	put_in_force(house, house_config(&options, "'3':{'lun':'vol0'}")); /* and once more, with that one still there */
@@ -282,14 +289,9 @@ static void a_reset_does_not_look_at_the_unmapped_lun_of_a_command_that_is_answe
 	struct house *house = house_new(NULL);
 	struct wire *wire = wire_login(house, ""), *other = wire_login(house, "");
 	struct iscsi_config *first = iscsi_config_ref(house->node.config); /* the connections' portal is in it */
-	uint8_t bhs[ISCSI_BHS_BYTES];
 
 	(void)state;
-	wire->stuck = true;
-	command_init(wire, bhs, 0xc1, 512, cdb10(READ10, 0, 1));
-	put_be64(bhs + 8, UINT64_C(1) << 48);
-	wire_send(wire, bhs, NULL, 0);
-	house_turn(house);
+	read_that_sticks(wire);
 	put_in_force(house, house_config(&options, "'0':{'lun':'vol0'}"));
 	assert_true(all_follow(house));
 	wire_task_response(other, wire_task_management(other, 5, 0, ISCSI_NO_TAG, 0), 0);
