@@ -4,6 +4,7 @@ The store stalls the first write to each of some blocks (fault rule "stall": the
 stopped while writes wait at three depths. Then the initiator gives up in some way, writes the block again, and the old write
 must not come through, however late.
 """
+import pathlib
 import signal
 import time
 
@@ -77,6 +78,12 @@ def a_write_that_was_given_up_never_lands_behind_a_later_one(env):
     assert not ghosts, f"ghost writes after {ghosts}"
 
 
+def wait_for_break(daemon, port):
+    """The guard begins when the worker notices the break (docs/robustness.md): waits for that."""
+    gone = f"target={TARGET} peer=127.0.0.1:{port}"
+    wait.until(lambda: any("session ended" in line and gone in line for line in daemon.log().splitlines()), "the break was noticed", 30)
+
+
 @test(quick=True, timeout_s=90)
 def a_write_of_a_path_that_broke_never_lands_behind_one_of_another_path(env):
     """Multipath: the connection breaks while a write stalls; the host writes the block again through the other portal."""
@@ -88,9 +95,7 @@ def a_write_of_a_path_that_broke_never_lands_behind_one_of_another_path(env):
             broken.send(write10(lba), bytes([OLD]) * 512)
             assert broken.receive(broken.send(bytes(6))).status == GOOD
             broken.close()
-            noticed = f"target={TARGET} peer=127.0.0.1:{port}"
-            wait.until(lambda: any("closed by the peer" in line and noticed in line for line in daemon.log().splitlines()),
-                       "the break was noticed")
+            wait_for_break(daemon, port)
             write_until_good(other, lba, NEW)
             assert other.write(lba + 10, NEW).status == GOOD, "only what the old write covers has to wait"
             over = time.monotonic() + STALL_MS / 1000 * 1.5
@@ -111,7 +116,9 @@ def drill(env, daemon, round_number):
     for lba in in_session:
         path.send(write10(lba), bytes([OLD]) * 512)
     assert path.receive(ping).status == GOOD
+    port = c.socket.getsockname()[1]
     worker = daemon.kill("worker0", signal.SIGSTOP)
+    wait.until(lambda: pathlib.Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the worker stopped")
     hole, c.cmdsn = c.cmdsn, c.cmdsn - len(in_session) - 1
     path.send(bytes(6))  # fills the hole, after the worker was stopped
     c.cmdsn = hole
@@ -119,6 +126,7 @@ def drill(env, daemon, round_number):
         path.send(write10(lba), bytes([OLD]) * 512)
     path.close()
     daemon.kill("worker0", signal.SIGCONT)
+    wait_for_break(daemon, port)
     other = Host(daemon, "host", portal=1, isid=2)
     for lba in (*in_socket, *in_session, *in_store):
         write_until_good(other, lba, NEW)
