@@ -1,7 +1,7 @@
 /* WRITE ATOMIC: all or nothing, whatever fails at whichever step. */
-#include <ftw.h>
 #include <unistd.h>
 
+#include "tests/unit/cluster/scratch.h"
 #include "tests/unit/scsi/check.h"
 
 #define CAPACITY     (WORLD_BYTES / 512)
@@ -14,12 +14,6 @@
 static char root[64];
 static struct docstore *documents;
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	return remove(path);
-}
-
 static void with_store(const char *kind, const char *params)
 {
 	world_init(&world, &(struct world_options){ .documents = documents, .object_bytes = OBJECT_BYTES, .store_kind = kind,
@@ -29,8 +23,7 @@ static void with_store(const char *kind, const char *params)
 static int begin(void **state)
 {
 	(void)state;
-	strcpy(root, "/tmp/lunette-atomic.XXXXXX");
-	assert_non_null(mkdtemp(root));
+	scratch_make(root, sizeof root);
 	documents = docstore_open(root, "test", NULL);
 	assert_non_null(documents);
 	with_store(NULL, NULL);
@@ -42,7 +35,7 @@ static int end(void **state)
 	(void)state;
 	world_fini(&world);
 	docstore_close(documents);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(root);
 	return 0;
 }
 

@@ -1,23 +1,16 @@
 /* REPORT and SET IDENTIFYING INFORMATION, READ DEFECT DATA. */
-#include <ftw.h>
 #include <unistd.h>
 
+#include "tests/unit/cluster/scratch.h"
 #include "tests/unit/scsi/check.h"
 
 static char root[64];
 static struct docstore *documents;
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	return remove(path);
-}
-
 static int begin(void **state)
 {
 	(void)state;
-	strcpy(root, "/tmp/lunette-identifying.XXXXXX");
-	assert_non_null(mkdtemp(root));
+	scratch_make(root, sizeof root);
 	documents = docstore_open(root, "test", NULL);
 	assert_non_null(documents);
 	world_init(&world, &(struct world_options){ .documents = documents });
@@ -29,7 +22,7 @@ static int end(void **state)
 	(void)state;
 	world_fini(&world);
 	docstore_close(documents);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(root);
 	return 0;
 }
 

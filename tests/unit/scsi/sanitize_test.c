@@ -1,8 +1,8 @@
 /* SANITIZE: what it writes, what it lets through meanwhile, how it fails, how it goes on after a restart. */
 #include <fcntl.h>
-#include <ftw.h>
 #include <unistd.h>
 
+#include "tests/unit/cluster/scratch.h"
 #include "tests/unit/scsi/check.h"
 
 #define CAPACITY (WORLD_BYTES / 512)
@@ -15,17 +15,10 @@ static char root[64];
 static struct docstore *documents;
 static struct world_options options;
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	return remove(path);
-}
-
 static int begin(void **state)
 {
 	(void)state;
-	strcpy(root, "/tmp/lunette-sanitize.XXXXXX");
-	assert_non_null(mkdtemp(root));
+	scratch_make(root, sizeof root);
 	documents = docstore_open(root, "test", NULL);
 	assert_non_null(documents);
 	scsi_sanitize_set_rate(FAST);
@@ -39,7 +32,7 @@ static int end(void **state)
 	(void)state;
 	world_fini(&world);
 	docstore_close(documents);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(root);
 	return 0;
 }
 
@@ -386,7 +379,7 @@ static void what_cannot_be_noted_is_not_begun(void **state)
 
 	(void)state;
 	fill_blocks(0, 1, 0x11);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(root);
 	fd = open(root, O_CREAT | O_WRONLY, 0600); /* no directory: no document */
 	assert_true(fd >= 0);
 	close(fd);
