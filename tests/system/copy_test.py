@@ -6,9 +6,9 @@ import time
 
 from harness import wait
 from harness.daemon import TARGET
+from harness.host import LOGICAL_UNIT_RESET, Host
 from harness.registry import test
 from harness.rest import quote
-from harness.scsi import LOGICAL_UNIT_RESET, Session
 
 OTHER = "iqn.2026-11.io.lunette:other"
 NOT_REACHABLE, TOKEN_UNKNOWN, TOKEN_REVOKED = 0x0D02, 0x2304, 0x2306
@@ -38,10 +38,10 @@ def populate_token(session, ranges, lun=0):
     """The token, or the outcome that is no success."""
     body = b"".join(struct.pack(">QII", lba, blocks, 0) for lba, blocks in ranges)
     parameters = struct.pack(">HBBIIHH", 14 + len(body), 0, 0, 0, 0, 0, len(body)) + body
-    outcome = session.run(struct.pack(">BB4xIIBB", 0x83, 0x10, 7, len(parameters), 0, 0), parameters, lun=lun)
+    outcome = session.do(struct.pack(">BB4xIIBB", 0x83, 0x10, 7, len(parameters), 0, 0), parameters, lun=lun)
     if outcome.status:
         return outcome
-    data = session.run(struct.pack(">BBI4xIBB", 0x84, 0x07, 7, 1024, 0, 0), expect=1024, lun=lun).data
+    data = session.do(struct.pack(">BBI4xIBB", 0x84, 0x07, 7, 1024, 0, 0), in_bytes=1024, lun=lun).data
     assert data[5] == 1, data.hex()
     return data[38:550]
 
@@ -49,7 +49,7 @@ def populate_token(session, ranges, lun=0):
 def write_using_token(session, token, ranges, lun=0):
     body = b"".join(struct.pack(">QII", lba, blocks, 0) for lba, blocks in ranges)
     parameters = struct.pack(">H6xQ", 534 + len(body), 0) + token + struct.pack(">6xH", len(body)) + body
-    return session.run(struct.pack(">BB4xIIBB", 0x83, 0x11, 8, len(parameters), 0, 0), parameters, lun=lun)
+    return session.do(struct.pack(">BB4xIIBB", 0x83, 0x11, 8, len(parameters), 0, 0), parameters, lun=lun)
 
 
 def pattern(seed, blocks):
@@ -61,15 +61,15 @@ def blocks_are_copied_between_luns_of_a_target(env):
     daemon = env.daemon()
     daemon.serve("a", 8 << 20)
     daemon.serve("b", 8 << 20, number=1)
-    with Session(daemon, luns=(0, 1)) as session:
-        session.write(100, pattern(1, 64))
-        outcome = session.run(*extended_copy([session.naa(0), session.naa(1)], [segment(0, 1, 100, 7, 64 * 512)]))
+    with Host(daemon, "copier", more_luns=(1,)) as session:
+        session.write_bytes(100, pattern(1, 64))
+        outcome = session.do(*extended_copy([session.naa(0), session.naa(1)], [segment(0, 1, 100, 7, 64 * 512)]))
         assert outcome.status == 0, outcome
-        assert session.read(7, 64, lun=1) == pattern(1, 64)
+        assert session.read(7, 64, lun=1).data == pattern(1, 64)
         token = populate_token(session, [(100, 64)])
         assert write_using_token(session, token, [(1000, 60), (2000, 4)], lun=1).status == 0
-        assert session.read(1000, 60, lun=1) + session.read(2000, 4, lun=1) == pattern(1, 64)
-        session.write(163, pattern(2, 1))
+        assert session.read(1000, 60, lun=1).data + session.read(2000, 4, lun=1).data == pattern(1, 64)
+        session.write_bytes(163, pattern(2, 1))
         assert write_using_token(session, token, [(1000, 1)], lun=1).asc == TOKEN_REVOKED
 
 
@@ -79,15 +79,15 @@ def b090_b099_another_tenants_data_cannot_be_copied(env):
     daemon = env.daemon()
     daemon.serve("mine", 8 << 20)
     daemon.serve("theirs", 8 << 20, target=OTHER)
-    with Session(daemon) as mine, Session(daemon, OTHER) as theirs:
-        theirs.write(0, pattern(1, 8))
+    with Host(daemon, "copier") as mine, Host(daemon, "copier", OTHER) as theirs:
+        theirs.write_bytes(0, pattern(1, 8))
         for source in (0, 1):
-            outcome = mine.run(*extended_copy([mine.naa(), theirs.naa()], [segment(source, 1 - source, 0, 0, 4096)]))
+            outcome = mine.do(*extended_copy([mine.naa(), theirs.naa()], [segment(source, 1 - source, 0, 0, 4096)]))
             assert (outcome.status, outcome.key, outcome.asc) == (2, 0xA, NOT_REACHABLE), outcome
         token = populate_token(theirs, [(0, 8)])
         outcome = write_using_token(mine, token, [(0, 8)])
         assert (outcome.status, outcome.key, outcome.asc) == (2, 5, TOKEN_UNKNOWN), outcome
-        assert mine.read(0, 8) == bytes(4096) and theirs.read(0, 8) == pattern(1, 8)
+        assert mine.read(0, 8).data == bytes(4096) and theirs.read(0, 8).data == pattern(1, 8)
         log = daemon.log()
         assert log.count("copy refused, not a logical unit of this initiator") == 2, log[-2000:]
         assert log.count("token refused, not one of ours") == 1, log[-2000:]
@@ -103,8 +103,8 @@ class LongCopy:
         self.daemon = env.daemon()
         for number, name in enumerate("ab"):
             self.daemon.serve(name, LONG_LUN, number=number)
-        self.session = Session(self.daemon, luns=(0, 1))
-        assert self.session.write(self.END, pattern(9, 1), lun=1).status == 0
+        self.session = Host(self.daemon, "copier", more_luns=(1,))
+        assert self.session.write_bytes(self.END, pattern(9, 1), lun=1).status == 0
         segments = [segment(0, 1, n * SEGMENT // 512, n * SEGMENT // 512, SEGMENT) for n in range(64)]
         self.tag = self.session.send(*extended_copy([self.session.naa(0), self.session.naa(1)], segments))
         self.operation = wait.until(lambda: self.seen("running"), "the copy is an operation", 20 * env.slow)
@@ -118,8 +118,8 @@ class LongCopy:
         """It has ended before its end."""
         ended = wait.until(lambda: self.seen("cancelled"), "the copy has stopped", 10 * env.slow)
         assert 0 < ended["done_bytes"] < ended["total_bytes"] == LONG, ended
-        with Session(self.daemon, luns=(0, 1)) as later:
-            assert later.read(self.END, 1, lun=1) == pattern(9, 1)
+        with Host(self.daemon, "copier", more_luns=(1,)) as later:
+            assert later.read(self.END, 1, lun=1).data == pattern(9, 1)
         env.note(f"stopped after {ended['done_bytes'] >> 20} of {LONG >> 20} MiB")
 
 
@@ -145,7 +145,7 @@ def an_administrator_can_cancel_a_copy(env):
     copy = LongCopy(env)
     with copy.session as session:
         copy.daemon.rest.delete(f"/operations/{quote(copy.operation['id'])}")
-        outcome = session.wait(copy.tag)
+        outcome = session.receive(copy.tag)
         assert (outcome.status, outcome.key) == (2, 0xA), outcome
         copy.stopped(env)
 
@@ -165,7 +165,7 @@ class Writer:
     RANGES = ((0, 64), (16000, 64))
 
     def __init__(self, daemon):
-        self.session = Session(daemon, name="iqn.2026-11.io.lunette.test:writer")
+        self.session = Host(daemon, "writer")
         self.stopping = threading.Event()
         self.number = 0
         self.pause_s = 0.005  # or no token would live until it is used
@@ -176,7 +176,7 @@ class Writer:
     def write(self):
         self.number += 1
         for lba, blocks in self.RANGES:
-            assert self.session.write(lba, struct.pack(">Q", self.number) * 64 * blocks).status == 0
+            assert self.session.write_bytes(lba, struct.pack(">Q", self.number) * 64 * blocks).status == 0
 
     def run(self):
         while not self.stopping.is_set():
@@ -195,12 +195,12 @@ def a_token_never_shows_data_of_two_moments(env):
     daemon = env.daemon(reactors=2)
     daemon.serve("a", 8 << 20, store="memory")
     daemon.serve("b", 8 << 20, number=1, store="memory")
-    with Session(daemon) as filler:
+    with Host(daemon, "copier") as filler:
         for lba in range(64, 16000, 64):
-            filler.write(lba, pattern(lba, 64))
+            filler.write_bytes(lba, pattern(lba, 64))
     writer = Writer(daemon)
     copied, revoked = 0, 0
-    with Session(daemon, luns=(0, 1)) as session:
+    with Host(daemon, "copier", more_luns=(1,)) as session:
         deadline = time.monotonic() + 10 * env.slow
         while (copied < 100 or revoked < 20) and time.monotonic() < deadline:
             token = populate_token(session, [(0, 16064)])  # what lies between them takes its time
@@ -213,7 +213,7 @@ def a_token_never_shows_data_of_two_moments(env):
                     revoked = 1
                 continue
             copied += 1
-            numbers = struct.unpack(">8192Q", session.read(0, 64, lun=1) + session.read(16000, 64, lun=1))
+            numbers = struct.unpack(">8192Q", session.read(0, 64, lun=1).data + session.read(16000, 64, lun=1).data)
             assert len(set(numbers[:4096])) == 1 and len(set(numbers[4096:])) == 1, "a write that is half there"
             assert numbers[0] - numbers[-1] in (0, 1), (numbers[0], numbers[-1])
     writer.stop()
@@ -234,8 +234,8 @@ def what_a_copy_allocates_is_seen(env):
     daemon = env.daemon()
     daemon.serve("a", 8 << 20)
     daemon.serve("b", 8 << 20, number=1)
-    with Session(daemon, luns=(0, 1)) as session:
-        session.write(0, pattern(1, 128))
-        assert session.run(*extended_copy([session.naa(0), session.naa(1)], [segment(0, 1, 0, 0, 65536)])).status == 0
+    with Host(daemon, "copier", more_luns=(1,)) as session:
+        session.write_bytes(0, pattern(1, 128))
+        assert session.do(*extended_copy([session.naa(0), session.naa(1)], [segment(0, 1, 0, 0, 65536)])).status == 0
     daemon.serve("c", 1 << 20, number=2)  # a new LUN is asked for at once, and with it those that have changed
     wait.until(lambda: allocated(daemon, "b") == 65536, "what was copied is allocated", 10 * env.slow)

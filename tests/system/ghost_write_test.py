@@ -11,13 +11,13 @@ import time
 import iscsi_pdu as p
 from harness import process, wait
 from harness.daemon import TARGET
-from harness.host import BUSY, GOOD, Host, write10
+from harness.host import (
+    ABORT_TASK, ABORT_TASK_SET, BUSY, CLEAR_TASK_SET, GOOD, LOGICAL_UNIT_RESET, TARGET_WARM_RESET, Host, write10)
 from harness.registry import test
 from iscsi_pdu import Pdu
 
 STALL_MS = 700
 OLD, NEW = 0x11, 0x99
-ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LU_RESET, WARM_RESET = 1, 2, 4, 5, 6
 LOGOUT, REINSTATE = "logout", "reinstatement"
 
 
@@ -45,10 +45,7 @@ def give_up(daemon, host, how, itt):
             pass
         host.close()
         return Host(daemon, "host")
-    c.send(Pdu(p.IMMEDIATE | p.TASK_REQUEST, flags=0x80 | how, itt=0x7000 + how, ttt=itt, cmdsn=c.cmdsn, expstatsn=c.expstatsn))
-    answer = c.receive()
-    assert answer.opcode == p.TASK_RESPONSE and answer.scsi_response == 0, (how, answer)
-    c.expstatsn = answer.statsn + 1
+    assert host.manage(how, referenced=itt) == 0, how
     host.drain()
     return host
 
@@ -61,7 +58,7 @@ def write_until_good(host, lba, fill):
 
 @test(quick=True, timeout_s=90)
 def a_write_that_was_given_up_never_lands_behind_a_later_one(env):
-    ways = (ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LU_RESET, WARM_RESET, LOGOUT, REINSTATE)
+    ways = (ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LOGICAL_UNIT_RESET, TARGET_WARM_RESET, LOGOUT, REINSTATE)
     blocks = {how: 100 + n * 10 for n, how in enumerate(ways)}
     daemon = stalling(env, blocks.values())
     host = Host(daemon, "host")

@@ -7,8 +7,8 @@ from harness.command import lunette
 from harness.daemon import TARGET
 from harness.host import (
     ALL_TG_PT, APTPL, CHECK_CONDITION, CLEAR, CONFLICT, EXCLUSIVE_ACCESS, GOOD, Host, PREEMPT, PREEMPT_AND_ABORT,
-    REGISTER, REGISTER_AND_IGNORE, RELEASE, RESERVE, WRITE_EXCLUSIVE, WRITE_EXCLUSIVE_AR, WRITE_EXCLUSIVE_RO, name_of,
-    transport_id, write10)
+    REGISTER, REGISTER_AND_IGNORE, RELEASE, RESERVE, TARGET_WARM_RESET, WRITE_EXCLUSIVE, WRITE_EXCLUSIVE_AR,
+    WRITE_EXCLUSIVE_RO, name_of, transport_id, write10)
 from harness.registry import test
 
 OTHER_TARGET = "iqn.2026-11.io.lunette:t2"
@@ -280,15 +280,11 @@ def registrations_have_a_limit_and_it_says_so(env):
 @test(quick=True)
 def target_warm_reset_of_a_target_with_access_lists_ends_no_worker(env):
     """A task management function that any admitted initiator may send asked for "all LUNs" by no name, and crashed."""
-    from iscsi_pdu import IMMEDIATE, TASK_REQUEST, TASK_RESPONSE, Pdu
     daemon = env.daemon()
     daemon.serve("vol", 16 << 20)
     daemon.rest.put(f"/targets/{TARGET.replace(':', '%3A')}/initiators/{name_of('a').replace(':', '%3A')}", {})
     worker = daemon.roles()["worker0"]
     with Host(daemon, "a") as a:
-        c = a.connection
-        c.send(Pdu(IMMEDIATE | TASK_REQUEST, flags=0x80 | 6, itt=0x777, ttt=0xFFFFFFFF, cmdsn=c.cmdsn, expstatsn=c.expstatsn))
-        answer = c.receive()
-        assert answer.opcode == TASK_RESPONSE and answer.scsi_response == 0, answer
+        assert a.manage(TARGET_WARM_RESET) == 0
         assert a.drain(), "a unit attention of the reset"
     assert daemon.roles()["worker0"] == worker

@@ -1,4 +1,4 @@
-"""A host of a cluster: a session whose commands are raw CDBs, persistent reservations among them."""
+"""A host: a session whose commands are raw CDBs, those of clusters (persistent reservations) and of copies among them."""
 import struct
 
 import iscsi_pdu as p
@@ -12,7 +12,8 @@ APTPL, ALL_TG_PT, SPEC_I_PT = 0x01, 0x04, 0x08
 WRITE_EXCLUSIVE, EXCLUSIVE_ACCESS, WRITE_EXCLUSIVE_RO, EXCLUSIVE_ACCESS_RO, WRITE_EXCLUSIVE_AR, EXCLUSIVE_ACCESS_AR = (
     1, 3, 5, 6, 7, 8)
 BLOCK = 512
-IMMEDIATE_MAX = 8192
+IMMEDIATE_MAX = 65536  # FirstBurstLength
+ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LOGICAL_UNIT_RESET, TARGET_WARM_RESET = 1, 2, 4, 5, 6
 
 
 def name_of(who):
@@ -46,17 +47,19 @@ class Answer:
 
 
 class Host:
-    """One path of a host: a session. who: the end of its initiator name; isid: another initiator port of the same host."""
+    """One path of a host: a session, unit attentions taken. A context manager. who: the end of its initiator name; isid: another
+    initiator port of the same host; lun: where commands go that name no other; more_luns: others that it uses."""
 
-    def __init__(self, daemon, who, target=TARGET, portal=0, isid=1, lun=0):
+    def __init__(self, daemon, who, target=TARGET, portal=0, isid=1, lun=0, more_luns=()):
         host, _, port = daemon.portal(portal).rpartition(":")
-        self.connection = Connection(host.strip("[]"), int(port), 10 * daemon.slow)
+        self.connection = Connection(host.strip("[]"), int(port), 30 * daemon.slow)
         self.connection.isid = self.isid = b"\x80\x00\x00\x00\x00" + bytes([isid])
         self.lun = lun
-        response = self.connection.login(name_of(who), target, ImmediateData="Yes", InitialR2T="No", FirstBurstLength="65536",
-                                         MaxBurstLength="262144")
+        response = self.connection.login(name_of(who), target, ImmediateData="Yes", InitialR2T="No",
+                                         FirstBurstLength=IMMEDIATE_MAX, MaxBurstLength=262144)
         assert response.status == 0, response
-        self.drain()
+        for used in (lun, *more_luns):
+            self.drain(used)
 
     def __enter__(self):
         return self
@@ -69,13 +72,16 @@ class Host:
 
     # ------------------------------------------------ commands
 
-    def send(self, cdb, out=b"", in_bytes=0):
+    def address(self, lun):
+        return (self.lun if lun is None else lun) << 48
+
+    def send(self, cdb, out=b"", in_bytes=0, lun=None):
         """Sends a command, its data with it; its initiator task tag."""
         c = self.connection
         assert len(out) <= IMMEDIATE_MAX
         c.itt += 1
         pdu = Pdu(p.SCSI_COMMAND, out, flags=0x81 | (0x20 if out else 0) | (0x40 if in_bytes else 0), itt=c.itt,
-                  edtl=len(out) or in_bytes, cmdsn=c.cmdsn, expstatsn=c.expstatsn, lun=self.lun << 48)
+                  edtl=len(out) or in_bytes, cmdsn=c.cmdsn, expstatsn=c.expstatsn, lun=self.address(lun))
         pdu.cdb = bytes(cdb)
         c.cmdsn = (c.cmdsn + 1) & 0xFFFFFFFF
         c.send(pdu)
@@ -93,18 +99,29 @@ class Host:
                 data += pdu.data
                 if not pdu.flags & 1:
                     continue
-                return Answer(pdu.scsi_status, b"", data)
-            assert pdu.opcode == p.SCSI_RESPONSE, pdu
+            else:
+                assert pdu.opcode == p.SCSI_RESPONSE, pdu
             self.connection.expstatsn = pdu.statsn + 1
-            return Answer(pdu.scsi_status, pdu.data[2:], data)
+            return Answer(pdu.scsi_status, b"" if pdu.opcode == p.DATA_IN else pdu.data[2:], data)
 
-    def do(self, cdb, out=b"", in_bytes=0):
-        return self.receive(self.send(cdb, out, in_bytes))
+    def do(self, cdb, out=b"", in_bytes=0, lun=None):
+        return self.receive(self.send(cdb, out, in_bytes, lun))
 
-    def drain(self):
+    def manage(self, function, referenced=p.NO_TAG, lun=None):
+        """Task management, referenced: the tag of the task; the response code. Nothing else may come before it."""
+        c = self.connection
+        c.itt += 1
+        c.send(Pdu(p.IMMEDIATE | p.TASK_REQUEST, flags=p.FINAL | function, itt=c.itt, ttt=referenced, cmdsn=c.cmdsn,
+                   expstatsn=c.expstatsn, lun=self.address(lun)))
+        pdu = c.receive()
+        assert pdu.opcode == p.TASK_RESPONSE and pdu.itt == c.itt, pdu
+        c.expstatsn = pdu.statsn + 1
+        return pdu.scsi_response
+
+    def drain(self, lun=None):
         """TEST UNIT READY until no unit attention is left; those that were there."""
         found = []
-        while (answer := self.do(bytes(6))).status == CHECK_CONDITION and answer.key == 6 and len(found) < 8:
+        while (answer := self.do(bytes(6), lun=lun)).status == CHECK_CONDITION and answer.key == 6 and len(found) < 8:
             found.append(answer.asc)
         assert answer.status == GOOD, answer
         return found
@@ -112,10 +129,13 @@ class Host:
     # ------------------------------------------------ the medium
 
     def write(self, lba, fill, blocks=1):
-        return self.do(write10(lba, blocks), bytes([fill]) * BLOCK * blocks)
+        return self.write_bytes(lba, bytes([fill]) * BLOCK * blocks)
 
-    def read(self, lba, blocks=1):
-        return self.do(read10(lba, blocks), in_bytes=BLOCK * blocks)
+    def write_bytes(self, lba, data, lun=None):
+        return self.do(write10(lba, len(data) // BLOCK), data, lun=lun)
+
+    def read(self, lba, blocks=1, lun=None):
+        return self.do(read10(lba, blocks), in_bytes=BLOCK * blocks, lun=lun)
 
     def may(self):
         """"rw", "r" or "": what reservations let it do."""
@@ -170,11 +190,20 @@ class Host:
             at += 24 + length
         return found
 
+    # ------------------------------------------------ names
+
     def relative_port(self):
-        """The relative target port identifier of this path, from VPD page 83h."""
-        data, at = self.do([0x12, 1, 0x83, 2, 0, 0], in_bytes=512).data, 4
+        """The relative target port identifier of this path."""
+        return struct.unpack_from(">H", self.designator(0x14), 2)[0]
+
+    def naa(self, lun=None):
+        return self.designator(0x03, lun)
+
+    def designator(self, kind, lun=None):
+        """The first in VPD page 83h of that association and type (the low bits of byte 1, SPC-4 7.8.6.1)."""
+        data, at = self.do([0x12, 1, 0x83, 2, 0, 0], in_bytes=512, lun=lun).data, 4
         while at < len(data):
-            if data[at + 1] & 0x3F == 0x14:  # of the target port, relative identifier
-                return struct.unpack_from(">H", data, at + 6)[0]
+            if data[at + 1] & 0x3F == kind:
+                return data[at + 4:at + 4 + data[at + 3]]
             at += 4 + data[at + 3]
-        raise AssertionError("no relative target port identifier")
+        raise AssertionError(f"no designator {kind:#04x}")
