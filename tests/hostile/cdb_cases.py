@@ -2,9 +2,8 @@
 import random
 import struct
 
-import iscsi_pdu as p
 from harness import wait
-from initiator import NAME, Initiator, expect
+from initiator import CODE, FIELD, LENGTH, LIST, NAME, RANGE, TUR, UNASKED, Initiator, expect, read10, write10
 from world import Case
 
 CLASS = "cdb"
@@ -12,7 +11,6 @@ CLOSED = "iqn.2026-11.io.lunette:closed"
 WIPED = "iqn.2026-11.io.lunette:wiped"
 BLOCKS, BLOCK = (8 << 20) // 512, 512  # of the LUN
 TOP = (1 << 64) - 1
-FIELD, LIST, RANGE, LENGTH, CODE = "check:5/24/00", "check:5/26/00", "check:5/21/00", "check:5/1a/00", "check:5/20/00"
 SERVICE_ACTIONS = (0x5E, 0x5F, 0x7F, 0x83, 0x84, 0x9E, 0x9F, 0xA3, 0xA4)  # operation codes that have them
 STOPS = {0x1B, 0x48}  # START STOP UNIT, SANITIZE: cases of their own; they change what all others see
 
@@ -27,10 +25,6 @@ def make(world_class, env):
 
 def be(value, size):
     return list(int(value).to_bytes(size, "big"))
-
-
-def cdb10(opcode, lba, count, flags=0):
-    return [opcode, flags, *be(lba, 4), 0, *be(count, 2), 0]
 
 
 def cdb16(opcode, lba, count, flags=0):
@@ -69,11 +63,11 @@ ISID = b",i,0x800000010001"
 TABLE = [
     ("B072", "READ(16), LBA + length wraps", dict(cdb=cdb16(0x88, TOP, 2), read=1024), RANGE),
     ("B072", "WRITE(16), LBA + length wraps", dict(cdb=cdb16(0x8A, TOP, 2), data=bytes(1024)), RANGE),
-    ("B072", "READ(10) of nothing at the end", dict(cdb=cdb10(0x28, BLOCKS, 0)), "good", RANGE),
-    ("B072", "READ(10) of nothing behind the end", dict(cdb=cdb10(0x28, BLOCKS + 1, 0)), RANGE),
-    ("B072", "READ(10) behind the end", dict(cdb=cdb10(0x28, BLOCKS, 1), read=512), RANGE),
-    ("B072", "READ(10) over the end", dict(cdb=cdb10(0x28, BLOCKS - 1, 2), read=1024), RANGE),
-    ("B072", "WRITE(10) over the end", dict(cdb=cdb10(0x2A, BLOCKS - 1, 2), data=bytes(1024)), RANGE),
+    ("B072", "READ(10) of nothing at the end", dict(cdb=read10(BLOCKS, 0)), "good", RANGE),
+    ("B072", "READ(10) of nothing behind the end", dict(cdb=read10(BLOCKS + 1, 0)), RANGE),
+    ("B072", "READ(10) behind the end", dict(cdb=read10(BLOCKS, 1), read=512), RANGE),
+    ("B072", "READ(10) over the end", dict(cdb=read10(BLOCKS - 1, 2), read=1024), RANGE),
+    ("B072", "WRITE(10) over the end", dict(cdb=write10(BLOCKS - 1, 2), data=bytes(1024)), RANGE),
     ("B072", "READ(6) of 0 is 256", dict(cdb=[0x08, 0, 0, 0, 0, 0], read=256 * BLOCK), "good"),
     ("B072", "READ(16) of 2^32 - 1 blocks", dict(cdb=cdb16(0x88, 0, 0xFFFFFFFF), read=0xFFFFFFFF), RANGE, FIELD),
     ("B072", "WRITE(16) of 2^32 - 1 blocks", dict(cdb=cdb16(0x8A, 0, 0xFFFFFFFF), write=0xFFFFFFFF), RANGE, FIELD),
@@ -97,7 +91,7 @@ TABLE = [
     ("B075", "WRITE SAME(16) of 2^32 - 1 blocks", dict(cdb=cdb16(0x93, 0, 0xFFFFFFFF), data=bytes(512)), RANGE, FIELD),
     ("B075", "WRITE SAME(16) without data", dict(cdb=cdb16(0x93, 0, 8), write=0), "check:5/*", "check:b/*"),
     ("B075", "WRITE SAME(16) with two blocks", dict(cdb=cdb16(0x93, 0, 8), data=bytes(1024)), "good", "check:5/*"),
-    ("B075", "WRITE SAME(10), PBDATA and LBDATA", dict(cdb=cdb10(0x41, 0, 8, 6), data=bytes(512)), FIELD),
+    ("B075", "WRITE SAME(10), PBDATA and LBDATA", dict(cdb=[0x41, 6, *be(0, 4), 0, *be(8, 2), 0], data=bytes(512)), FIELD),
     ("B076", "COMPARE AND WRITE of nothing", dict(cdb=[0x89, 0, *be(0, 8), 0, 0, 0, 0, 0, 0], write=0), "good"),
     ("B076", "COMPARE AND WRITE of 255 blocks", dict(cdb=[0x89, 0, *be(0, 8), 0, 0, 0, 255, 0, 0], write=255 * 1024), FIELD, "r2t"),
     ("B076", "COMPARE AND WRITE, half of its data", dict(cdb=[0x89, 0, *be(0, 8), 0, 0, 0, 1, 0, 0], data=bytes(512)), "check:5/*", "check:b/*"),
@@ -144,10 +138,10 @@ TABLE = [
 
 def one(given, *right):
     def run(world):
-        connection = world.full(ImmediateData="Yes", FirstBurstLength=65536, InitialR2T="No")
+        connection = world.full(**UNASKED)
         given_now = dict(given)
         expect(connection.outcome_of(given_now.pop("cdb"), **given_now), *right)
-        expect(connection.outcome_of([0] * 6), "good")
+        expect(connection.outcome_of(TUR), "good")
     return run
 
 
@@ -191,13 +185,13 @@ def random_cdbs(count, seed):
 def miscompare(world):
     """B076: the INFORMATION field says where; byte 0, 511, the last."""
     connection = world.full()
-    expect(connection.outcome_of(cdb10(0x2A, 64, 2), data=bytes(1024)), "good")
+    expect(connection.outcome_of(write10(64, 2), data=bytes(1024)), "good")
     for at in (0, 511, 1023):
         wrong = bytearray(1024)
         wrong[at] = 1
         expect(connection.outcome_of([0x89, 0, *be(64, 8), 0, 0, 0, 2, 0, 0], data=bytes(wrong) + b"\xee" * 1024), "check:e/1d/00")
         assert connection.last.data[5:9] == at.to_bytes(4, "big"), (at, connection.last.data.hex())
-    expect(connection.outcome_of(cdb10(0x28, 64, 2), read=1024), "good")
+    expect(connection.outcome_of(read10(64, 2), read=1024), "good")
     assert connection.data_in == bytes(1024)
 
 
@@ -252,7 +246,7 @@ def sanitize_cdb(action, length=0, immediate=0x80):
 def usable_again(world, connection):
     """Waits until the LUN is itself again."""
     def ended():
-        word = connection.outcome_of([0] * 6)
+        word = connection.outcome_of(TUR)
         assert word in ("good", "check:2/04/1b") or word.startswith("check:6"), word
         return word == "good"
     wait.until(ended, "the sanitize has ended", 30 * world.slow)
@@ -261,12 +255,12 @@ def usable_again(world, connection):
 def wrong_sanitize(action, data, *right):
     """B082: what is refused has wiped nothing."""
     def run(world):
-        connection = world.full(target=WIPED, ImmediateData="Yes", FirstBurstLength=65536)
-        expect(connection.outcome_of(cdb10(0x2A, 0, 1), data=b"\x77" * 512), "good")
+        connection = world.full(target=WIPED, **UNASKED)
+        expect(connection.outcome_of(write10(0, 1), data=b"\x77" * 512), "good")
         word = connection.outcome_of(sanitize_cdb(action, len(data)), **({"data": data} if data else {}))
         expect(word, *right)
         usable_again(world, connection)
-        expect(connection.outcome_of(cdb10(0x28, 0, 1), read=512), "good")
+        expect(connection.outcome_of(read10(0, 1), read=512), "good")
         assert connection.data_in == b"\x77" * 512 or word == "good", "it was refused and wiped"
     return run
 
@@ -281,17 +275,17 @@ def sanitize_among_others(world):
     usable_again(world, other)
     for how in ("reset of the LU", "RST"):
         doomed = world.full(target=WIPED)
-        expect(doomed.outcome_of(cdb10(0x2A, 0, 1), data=b"\x77" * 512), "good")
+        expect(doomed.outcome_of(write10(0, 1), data=b"\x77" * 512), "good")
         expect(doomed.outcome_of(sanitize_cdb(BLOCK_ERASE)), "good")
-        word = other.outcome_of(cdb10(0x28, 0, 1), read=512)
+        word = other.outcome_of(read10(0, 1), read=512)
         assert word in ("good", "check:2/04/1b") or word.startswith("check:6"), word
         if how == "RST":
             doomed.reset()
         else:
-            doomed.send(doomed.pdu(p.TASK_REQUEST, immediate=True, flags=0x85))
+            doomed.send(doomed.task_request(5))
             expect(doomed.outcome(), "tmf:00")
         usable_again(world, other)
-        expect(other.outcome_of(cdb10(0x28, 0, 1), read=512), "good")
+        expect(other.outcome_of(read10(0, 1), read=512), "good")
         assert other.data_in == bytes(512), f"{how}: it was not wiped"
 
 
@@ -301,12 +295,12 @@ def stop_unit(world):
     for cdb in ([0x1E, 0, 0, 0, 1, 0], [0x1B, 0, 0, 0, 2, 0], [0x1B, 0, 0, 0, 0, 0], [0x1B, 0, 0, 0, 0xF0, 0]):
         word = one_nexus.outcome_of(cdb)
         assert word == "good" or word.startswith("check:"), word
-        word = other.outcome_of([0] * 6)
+        word = other.outcome_of(TUR)
         assert word in ("good", "check:2/04/02", "check:5/25/00") or word.startswith("check:6"), word
     for cdb in ([0x1E, 0, 0, 0, 0, 0], [0x1B, 0, 0, 0, 1, 0]):
         one_nexus.outcome_of(cdb)
     for connection in (one_nexus, other):
-        while (word := connection.outcome_of([0] * 6)) != "good":
+        while (word := connection.outcome_of(TUR)) != "good":
             assert word.startswith("check:6"), word
 
 
@@ -339,7 +333,7 @@ def preempt_storm(world):
 
 def port_without_access(world):
     """B088: SPEC_I_PT names a port that the target does not admit: nothing is registered."""
-    connection = world.full(target=CLOSED, ImmediateData="Yes", FirstBurstLength=65536)
+    connection = world.full(target=CLOSED, **UNASKED)
     for name in (b"iqn.2026-11.io.lunette.test:nobody", b"iqn.2026-11.io.lunette.test:nobody" + ISID):
         expect(connection.outcome_of(**spec_i_pt(transport_id(name + b"\0"))), LIST)
     assert world.daemon.rest.get("/luns/closed/reservations").json["registrations"] == []

@@ -4,18 +4,16 @@ import random
 import struct
 import time
 
-import iscsi_pdu as p
 from harness.daemon import TARGET
-from initiator import Initiator, expect
+from initiator import FIELD, LENGTH, LIST, RANGE, TUR, UNASKED, Initiator, expect, read10, write10
 from world import VICTIM, Case
 
 CLASS = "copy"
 BLOCK, SMALL = 512, (8 << 20) // 512  # blocks of LUN 0
-LENGTH, LIST, RANGE, UNREACHABLE = "check:5/1a/00", "check:5/26/00", "check:5/21/00", "check:a/0d/02"
+UNREACHABLE = "check:a/0d/02"
 TOO_MANY_CSCDS, TOO_MANY_SEGMENTS, UNSUPPORTED_CSCD, UNSUPPORTED_SEGMENT = (
     "check:5/26/06", "check:5/26/08", "check:5/26/07", "check:5/26/09")
 OWN, SECOND = "own", "second"  # LUN 0 and LUN 1 of TARGET
-OFFERS = {"ImmediateData": "Yes", "InitialR2T": "No", "FirstBurstLength": 65536}
 
 
 def make(world_class, env):
@@ -129,7 +127,7 @@ TABLE = [
     ("B094", "segment that says to be short", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(length=0))), LIST, LENGTH),
     ("B094", "LID4, header of CSCDs of 0 bytes", lambda w: third_party(1, lid4(OWN_CSCD(w), segment(), header=0)), LIST),
     ("B094", "LID4, header of another kind", lambda w: third_party(1, lid4(OWN_CSCD(w), segment(), kind=0)), LIST),
-    ("B094", "a list of 2^32 - 1 bytes", lambda w: third_party(0, lid1(OWN_CSCD(w), segment()), length=0xFFFFFFFF), LENGTH, LIST, "check:5/24/00", "good"),
+    ("B094", "a list of 2^32 - 1 bytes", lambda w: third_party(0, lid1(OWN_CSCD(w), segment()), length=0xFFFFFFFF), LENGTH, LIST, FIELD, "good"),
     ("B094", "LIST ID USAGE reserved", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(), usage=1)), LIST),
     ("B095", "onto itself, forwards", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(64, source_lba=0, destination_lba=8))), "good"),
     ("B095", "onto itself, backwards", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(64, source_lba=8, destination_lba=0))), "good"),
@@ -139,9 +137,9 @@ TABLE = [
     ("B095", "source LBA wraps", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(source_lba=(1 << 64) - 1))), "check:a/*", RANGE),
     ("B095", "no blocks", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(0))), "good"),
     ("B095", "65,535 blocks of 16,384", lambda w: third_party(0, lid1(OWN_CSCD(w), segment(65535))), "check:a/*", RANGE, LIST),
-    ("B097", "status of nothing", lambda w: receive(0, 77), "check:5/24/00"), ("B097", "status of nothing, LID4", lambda w: receive(5, 77777), "check:5/24/00"),
-    ("B097", "failed segment details of nothing", lambda w: receive(4, 77), "check:5/24/00"),
-    ("B097", "token of nothing", lambda w: receive(7, 7777), "check:5/24/00"),
+    ("B097", "status of nothing", lambda w: receive(0, 77), FIELD), ("B097", "status of nothing, LID4", lambda w: receive(5, 77777), FIELD),
+    ("B097", "failed segment details of nothing", lambda w: receive(4, 77), FIELD),
+    ("B097", "token of nothing", lambda w: receive(7, 7777), FIELD),
     ("B097", "parameters in 3 bytes", lambda w: receive(3, 0, 3), "good"),
     *[("B099", f"POPULATE TOKEN, list of {n} bytes", lambda w, n=n: third_party(0x10, populate([(0, 8)])[:n]), LENGTH, LIST) for n in (0, 1, 15, 16, 31)],
     ("B099", "POPULATE TOKEN, no range", lambda w: third_party(0x10, populate([])), LIST, LENGTH),
@@ -162,7 +160,7 @@ TABLE = [
 
 def one(given, *right):
     def run(world):
-        connection = world.full(**OFFERS)
+        connection = world.full(**UNASKED)
         arguments = dict(given(world))
         if arguments.get("data") == b"":
             arguments["write"] = 0
@@ -173,37 +171,37 @@ def one(given, *right):
 
 def result_of_another(world):
     """B097: the result of a copy is its nexus' own."""
-    mine, other = world.full(**OFFERS), world.full(**OFFERS)
+    mine, other = world.full(**UNASKED), world.full(**UNASKED)
     expect(mine.outcome_of(**third_party(0, lid1(cscd(world.ids[OWN]), segment(), identifier=9))), "good")
-    expect(other.outcome_of(**receive(0, 9)), "check:5/24/00")
+    expect(other.outcome_of(**receive(0, 9)), FIELD)
     expect(mine.outcome_of(**receive(0, 9)), "good")
 
 
 def many_results(world):
     """B097: as many list identifiers as there are: what is remembered is bounded."""
-    connection = world.full(**OFFERS)
+    connection = world.full(**UNASKED)
     for identifier in range(1000):
         word = connection.outcome_of(**third_party(1, lid4(cscd(world.ids[OWN]), segment(1), identifier=identifier)))
-        assert word in ("good", "check:5/26/00", "status:08"), (identifier, word)
+        assert word in ("good", LIST, "status:08"), (identifier, word)
 
 
 def copy_is_ended(how):
     """B098: a copy of a terabyte ends with a reset, an abort, or its connection; others use the LUN meanwhile."""
     def run(world):
-        connection, other = world.full(**OFFERS), world.full(**OFFERS)
+        connection, other = world.full(**UNASKED), world.full(**UNASKED)
         segments = b"".join(segment(65535, destination_lba=(1 + n) * 65536) for n in range(64))
         for identifier in range(3):
             connection.command(**third_party(0, lid1(cscd(world.ids[SECOND]), segments, identifier=identifier), lun=1 << 48))
-        expect(other.outcome_of([0] * 6, lun=1 << 48), "good", "check:6/*")
+        expect(other.outcome_of(TUR, lun=1 << 48), "good", "check:6/*")
         started = time.monotonic()
         if how == "drop":
             connection.reset()
         else:
-            connection.send(connection.pdu(p.TASK_REQUEST, immediate=True, flags=0x80 | how, lun=1 << 48))
+            connection.send(connection.task_request(how, lun=1 << 48))
             words = []
             while not words or words[-1] != "tmf:00":
                 words.append(connection.outcome())
-        while (word := other.outcome_of([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096, lun=1 << 48)) != "good":
+        while (word := other.outcome_of(read10(0, 8), read=4096, lun=1 << 48)) != "good":
             assert word.startswith("check:6"), word
         assert time.monotonic() - started < 10 * world.slow
     return run
@@ -217,36 +215,36 @@ def token_of(connection, pairs, identifier=5):
 
 def forged_tokens(world):
     """B099: each byte of a token counts; the token of another tenant is unknown; one whose data was overwritten is none."""
-    mine = world.full(**OFFERS)
+    mine = world.full(**UNASKED)
     token = token_of(mine, [(0, 8)])
     for at in [*range(0, 512, 37), 511]:
         wrong = bytearray(token)
         wrong[at] ^= 1
         expect(mine.outcome_of(**third_party(0x11, write_using(bytes(wrong), [(64, 8)]), identifier=6)), "check:5/23/*")
-    tenant = Initiator(world).full(target=VICTIM, **OFFERS)
+    tenant = Initiator(world).full(target=VICTIM, **UNASKED)
     expect(tenant.outcome_of(**third_party(0x11, write_using(token, [(30000, 8)]), identifier=6)), "check:5/23/*")
     for given, right in ((write_using(token, [(64, 9)]), (LIST,)), (write_using(token, [(64, 8)], offset=1), (LIST,)),
                          (write_using(token, [(64, 8)], offset=(1 << 64) - 1), (LIST,)), (write_using(token, [(SMALL, 8)]), (RANGE,)),
                          (write_using(token, [(64, 4), (66, 4)]), (LIST,)), (write_using(token, [(64, 8)]), ("good",))):
         expect(mine.outcome_of(**third_party(0x11, given, identifier=7)), *right)
-    expect(mine.outcome_of([0x2A, 0, 0, 0, 0, 4, 0, 0, 1, 0], data=bytes(512)), "good")
+    expect(mine.outcome_of(write10(4, 1), data=bytes(512)), "good")
     expect(mine.outcome_of(**third_party(0x11, write_using(token, [(64, 8)]), identifier=8)), "check:5/23/*")
 
 
 def many_tokens(world):
     """B099: more tokens than a logical unit keeps: the rest is refused, the LUN works on."""
-    connection, words = world.full(**OFFERS), set()
+    connection, words = world.full(**UNASKED), set()
     for number in range(200):
         words.add(connection.outcome_of(**third_party(0x10, populate([(number * 8, 8)], inactivity=2), identifier=number)))
     assert "good" in words and len(words) == 2 and all(w == "good" or w.startswith("check:5/") for w in words), words
     for lba in range(0, 1600, 128):  # what was refused, or is valid still, is in nobody's way
-        expect(connection.outcome_of([0x2A, 0, *lba.to_bytes(4, "big"), 0, 0, 128, 0], data=bytes(128 * BLOCK)), "good")
+        expect(connection.outcome_of(write10(lba, 128), data=bytes(128 * BLOCK)), "good")
 
 
 def random_lists(count, seed):
     """Good lists with bytes changed, cut, made longer."""
     def run(world):
-        dice, connection = random.Random(seed), world.full(**OFFERS)
+        dice, connection = random.Random(seed), world.full(**UNASKED)
         good = [(0, lid1(cscd(world.ids[OWN]) + cscd(world.ids[SECOND]), segment() + segment(destination=1))),
                 (1, lid4(cscd(world.ids[OWN]), segment())), (0x10, populate([(0, 8), (64, 8)])),
                 (0x11, write_using(os.urandom(512), [(0, 8)]))]

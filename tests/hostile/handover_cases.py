@@ -1,6 +1,6 @@
 """Wrong logins to a daemon with three workers: whichever accepts, the target may be another's (HANDOVER)."""
 import iscsi_pdu as p
-from initiator import NAME, Initiator, expect
+from initiator import NAME, Initiator, expect, read10
 from world import Case
 
 CLASS = "handover"
@@ -30,7 +30,7 @@ def everywhere(what):
 
 def right(world, target):
     connection = world.full(target=target)
-    expect(connection.outcome_of([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096), "good")
+    expect(connection.outcome_of(read10(0, 8), read=4096), "good")
     connection.logout()
 
 

@@ -12,6 +12,18 @@ from iscsi_pdu import Pdu
 
 NAME = "iqn.2026-11.io.lunette.test:hostile"
 SILENCE_S = 0.3
+FIELD, LIST, RANGE, LENGTH, CODE = "check:5/24/00", "check:5/26/00", "check:5/21/00", "check:5/1a/00", "check:5/20/00"
+UNASKED = {"ImmediateData": "Yes", "InitialR2T": "No", "FirstBurstLength": 65536}  # data goes with the command
+NO_R2T = {"ImmediateData": "No", "InitialR2T": "Yes"}
+TUR = [0] * 6
+
+
+def read10(lba, blocks):
+    return [0x28, 0, *lba.to_bytes(4, "big"), 0, *blocks.to_bytes(2, "big"), 0]
+
+
+def write10(lba, blocks):
+    return [0x2A, 0, *lba.to_bytes(4, "big"), 0, *blocks.to_bytes(2, "big"), 0]
 
 
 class Initiator(p.Connection):
@@ -49,7 +61,7 @@ class Initiator(p.Connection):
         response = self.login(self.name, target, **offers)
         assert response.status == 0, f"login: {response.status:#06x}"
         if clear and target:
-            while self.outcome_of([0] * 6) != "good":
+            while self.outcome_of(TUR) != "good":
                 pass
         return self
 
@@ -85,6 +97,16 @@ class Initiator(p.Connection):
         made = self.command_pdu(cdb, **more)
         self.send(made)
         return made.itt
+
+    def asked_for_data(self, lba, blocks=8):
+        """A write is as far as its R2T, which is in self.last; its tag."""
+        tag = self.command(write10(lba, blocks), write=blocks * 512)
+        expect(self.outcome(), "r2t")
+        return tag
+
+    def task_request(self, function, **fields):
+        """Task management, immediate."""
+        return self.pdu(p.TASK_REQUEST, **{"immediate": True, "flags": p.FINAL | function, **fields})
 
     def data_out(self, r2t, data, **fields):
         made = Pdu(p.DATA_OUT, data, flags=p.FINAL, itt=r2t.itt, ttt=r2t.ttt, expstatsn=self.expstatsn, offset=r2t.offset)

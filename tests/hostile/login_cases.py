@@ -429,7 +429,7 @@ def session_cases():
     yield Case("B043", "target of another tenant", tenant, quiet=False)
     yield Case("B044", "SCSI Command", lambda w: discovery(w, lambda c: c.command_pdu([0] * 6)))
     yield Case("B044", "READ without data", lambda w: discovery(w, lambda c: c.command_pdu([0x28] + [0] * 9, read=512)))
-    yield Case("B044", "task management", lambda w: discovery(w, lambda c: c.pdu(iscsi.TASK_REQUEST, immediate=True, flags=0x85)))
+    yield Case("B044", "task management", lambda w: discovery(w, lambda c: c.task_request(5)))
     yield Case("B044", "Data-Out", lambda w: discovery(w, lambda c: c.pdu(iscsi.DATA_OUT, b"x" * 512)))
     yield Case("B048", "no proof, no reinstatement", no_proof_no_reinstatement)
     yield Case("B048", "another name, the same ISID", another_name_is_another_session)

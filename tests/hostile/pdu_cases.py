@@ -4,30 +4,18 @@ import random
 import iscsi_pdu as p
 from harness import wait
 from harness.daemon import TARGET
-from initiator import NAME, SILENCE_S, Initiator, expect
-from iscsi_pdu import Pdu
-from world import Case
+from initiator import NAME, NO_R2T, SILENCE_S, TUR, Initiator, expect, read10, write10
+from world import NOP_TARGET, Case
 
 CLASS = "pdu"
-TUR, INQUIRY = [0] * 6, [0x12, 0, 0, 0, 96, 0]
+INQUIRY = [0x12, 0, 0, 0, 96, 0]
 BLOCK, DATA = 512, b"\x55" * 4096
-NO_R2T = {"ImmediateData": "No", "InitialR2T": "Yes"}
-NOP_TARGET = "iqn.2026-11.io.lunette:pings"
 
 
 def make(world_class, env):
     world = world_class(env, reactors=2)
-    world.daemon.rest.put(f"/targets/{NOP_TARGET}", {"params": {"nop_interval_s": 1, "nop_timeout_s": 1}})
-    world.daemon.serve("ping", 1 << 20, target=NOP_TARGET, store="memory")
+    world.serve_pings()
     return world
-
-
-def write10(lba, blocks):
-    return [0x2A, 0, *lba.to_bytes(4, "big"), 0, *blocks.to_bytes(2, "big"), 0]
-
-
-def read10(lba, blocks):
-    return [0x28, 0, *lba.to_bytes(4, "big"), 0, *blocks.to_bytes(2, "big"), 0]
 
 
 def blocks_of(world, lba, blocks):
@@ -124,9 +112,8 @@ SINGLE = [
     ("B063", "Logout for recovery at ERL 0", lambda c: c.pdu(p.LOGOUT_REQUEST, immediate=True, flags=0x82, cid=1), "logout:2"),
     ("B063", "Logout of an unknown connection", lambda c: c.pdu(p.LOGOUT_REQUEST, immediate=True, flags=0x81, cid=77), "logout:1"),
     ("B063", "Logout with data", lambda c: c.pdu(p.LOGOUT_REQUEST, b"data", immediate=True, flags=0x80), "logout:0", "reject:*"),
-    ("B067", "RefCmdSN outside the window", lambda c: c.pdu(p.TASK_REQUEST, immediate=True, flags=0x81, ttt=0x999, edtl=0x999,
-                                                              datasn=1), "tmf:01"),
-    ("B067", "LUN that is not there", lambda c: c.pdu(p.TASK_REQUEST, immediate=True, flags=0x85, lun=9 << 48), "tmf:02"),
+    ("B067", "RefCmdSN outside the window", lambda c: c.task_request(1, ttt=0x999, edtl=0x999, datasn=1), "tmf:01"),
+    ("B067", "LUN that is not there", lambda c: c.task_request(5, lun=9 << 48), "tmf:02"),
     ("B068", "Data-Out for nothing", lambda c: c.pdu(p.DATA_OUT, DATA, ttt=0x12345678), "close", "reject:*"),
     ("B068", "unsolicited Data-Out for nothing", lambda c: c.pdu(p.DATA_OUT, DATA), "close", "reject:*"),
     ("B069", "immediate data without W", lambda c: c.command_pdu(read10(0, 8), data=DATA, flags=0xC0), "check:b/0c/0c", "check:b/0c/0d",
@@ -142,7 +129,7 @@ SINGLE = [
     *[("B070", f"SNACK type {kind}", lambda c, k=kind: c.pdu(p.SNACK, flags=0x80 | k, lun=0, edtl=0, cmdsn=0, datasn=0, offset=NEG),
        "reject:03") for kind in range(5)],
 ]
-SINGLE += [("B067", f"function {n}", lambda c, n=n: c.pdu(p.TASK_REQUEST, immediate=True, flags=0x80 | n), "tmf:05")
+SINGLE += [("B067", f"function {n}", lambda c, n=n: c.task_request(n), "tmf:05")
            for n in (0, 9, 10, 63, 126, 127)]
 SINGLE += [("B063", f"Logout reason {n}", lambda c, n=n: c.pdu(p.LOGOUT_REQUEST, immediate=True, flags=0x80 | n), "reject:09")
            for n in (3, 4, 63, 126, 127)]
@@ -156,8 +143,7 @@ def digest_error(part, opcode):
         connection = world.full(HeaderDigest="CRC32C", DataDigest="CRC32C", ImmediateData="Yes")
         pdu = connection.command_pdu(write10(64, 8), data=DATA) if opcode == p.SCSI_COMMAND else connection.pdu(opcode, b"a=b\0")
         if opcode == p.DATA_OUT:
-            connection.command(write10(64, 8), write=4096)
-            expect(connection.outcome(), "r2t")
+            connection.asked_for_data(64)
             pdu = connection.data_out(connection.last, DATA)
         wire = bytearray(pdu.encode(True, True))
         wire[50 if part == "header" else -1] ^= 0x10
@@ -183,8 +169,7 @@ def data_out(**wrong):
     """A write of eight blocks of 0x55 whose data goes wrong: a Reject, an error or the end, and nothing outside the eight."""
     def run(world):
         connection = world.full(**NO_R2T)
-        connection.command(write10(16, 8), write=4096)
-        expect(connection.outcome(), "r2t")
+        connection.asked_for_data(16)
         sent = dict(wrong)
         for pdu in sent.pop("pdus", [{}]):
             fields = {**sent, **pdu}
@@ -211,8 +196,7 @@ DATA_OUT = [
 def data_behind_the_last(world):
     """Data-Out behind the final one of its R2T."""
     connection = world.full(**NO_R2T)
-    connection.command(write10(200, 8), write=4096)
-    expect(connection.outcome(), "r2t")
+    connection.asked_for_data(200)
     r2t = connection.last
     connection.send(connection.data_out(r2t, DATA))
     expect(connection.outcome(), "good")
@@ -223,11 +207,9 @@ def data_behind_the_last(world):
 
 def data_of_another_task(world):
     connection = world.full(**NO_R2T)
-    connection.command(write10(300, 8), write=4096)
-    expect(connection.outcome(), "r2t")
+    connection.asked_for_data(300)
     one_r2t = connection.last
-    connection.command(write10(316, 8), write=4096)
-    expect(connection.outcome(), "r2t")
+    connection.asked_for_data(316)
     connection.send_or_closed(connection.data_out(one_r2t, DATA, ttt=connection.last.ttt))
     expect(connection.outcome(), "close", "reject:*")
     assert blocks_of(world, 300, 24) == bytes(24 * BLOCK)
@@ -244,8 +226,7 @@ def data_for_a_read(world):
 def wrong_lun_in_data_out(world):
     """The LUN field of Data-Out means nothing when the TTT is right (SPDK 855633a)."""
     connection = world.full(**NO_R2T)
-    connection.command(write10(400, 8), write=4096)
-    expect(connection.outcome(), "r2t")
+    connection.asked_for_data(400)
     connection.send(connection.data_out(connection.last, DATA, lun=0x7777 << 48))
     expect(connection.outcome(), "good")
 
@@ -269,8 +250,7 @@ def immediate_data_refused(world):
 
 def duplicate_tag(world):
     connection = world.full(**NO_R2T)
-    tag = connection.command(write10(0, 8), write=4096)
-    expect(connection.outcome(), "r2t")
+    tag = connection.asked_for_data(0)
     expect(connection.outcome_of(TUR, itt=tag), "reject:07", "close")
     if connection.alive():
         expect(connection.outcome_of(TUR), "good")
@@ -316,7 +296,7 @@ def immediate_flood(count, **how):
         for batch in range(count // 50):
             for _ in range(50):
                 if how.get("tmf"):
-                    connection.send(connection.pdu(p.TASK_REQUEST, immediate=True, flags=0x80 | how["tmf"]))
+                    connection.send(connection.task_request(how["tmf"]))
                 else:
                     connection.send(connection.command_pdu(write10(0, 8), write=4096, header={}, byte0=p.IMMEDIATE | p.SCSI_COMMAND,
                                                            cmdsn=connection.cmdsn))
@@ -355,7 +335,7 @@ def lu_reset_storm(rounds):
                 for n in range(4):
                     connection.command(write10(1000 + n * 8, 8), write=4096)
             for connection in pair:
-                reset = connection.pdu(p.TASK_REQUEST, immediate=True, flags=0x85)
+                reset = connection.task_request(5)
                 connection.send(reset)
                 tags.append(reset.itt)
             for connection in pair:

@@ -1,6 +1,5 @@
 """Connections (B001 to B013): silence, floods, resets, readers that stop, limits."""
 import contextlib
-import os
 import random
 import resource
 import socket
@@ -9,15 +8,13 @@ import time
 import iscsi_pdu as p
 from harness import process, wait
 from harness.daemon import TARGET
-from initiator import NAME, Initiator, expect
-from world import VICTIM, Case
+from initiator import NAME, NO_R2T, TUR, Initiator, expect, read10, write10
+from world import NOP_TARGET, VICTIM, Case
 
 CLASS = "tcp"
-NOP_TARGET = "iqn.2026-11.io.lunette:pings"
 LOGIN_TIMEOUT_S, GAP_S, STALL_S = 3, 15, 30  # settings/login_timeout_s, ISCSI_GAP_S, ISCSI_WRITE_STALL_S
 PER_ADDRESS = 100
 FEW_FILES = 300
-WRITE = [0x2A, 0, 0, 0, 0, 0, 0, 0, 8, 0]
 
 
 def make(world_class, env):
@@ -25,8 +22,7 @@ def make(world_class, env):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     world = world_class(env, {"max_connections_per_address": PER_ADDRESS}, memory_kib=320 << 10,
                         reactors=2)  # the buffers of both, touched
-    world.daemon.rest.put(f"/targets/{NOP_TARGET}", {"params": {"nop_interval_s": 1, "nop_timeout_s": 1}})
-    world.daemon.serve("ping", 1 << 20, target=NOP_TARGET, store="memory")
+    world.serve_pings()
     return world
 
 
@@ -78,11 +74,11 @@ def deadlines(world):
     """B001, B002, B004, B060: all that ends by time, at the same time."""
     header = bytes([0x43, 0x87]) + bytes(46)
     hole = world.full()
-    hole.send(hole.command_pdu([0] * 6, cmdsn=hole.cmdsn + 1))
+    hole.send(hole.command_pdu(TUR, cmdsn=hole.cmdsn + 1))
     stopped = world.connect(receive_buffer=4096)
     stopped.full()
     for _ in range(100):
-        stopped.send_or_closed(stopped.command_pdu([0x28, 0, 0, 0, 0, 0, 0, 4, 0, 0], read=524288))
+        stopped.send_or_closed(stopped.command_pdu(read10(0, 1024), read=524288))
     watched = [
         Deadline("silent", world.connect(), LOGIN_TIMEOUT_S, LOGIN_TIMEOUT_S + 2),
         Deadline("slow login", world.connect(), LOGIN_TIMEOUT_S, LOGIN_TIMEOUT_S + 2, feed=header),
@@ -103,8 +99,8 @@ def deadlines(world):
 def half_close(world):
     """B006: FIN behind a SCSI Command whose data is to come."""
     for _ in range(20):
-        connection = world.full(ImmediateData="No", InitialR2T="Yes")
-        connection.send(connection.command_pdu(WRITE, write=4096))
+        connection = world.full(**NO_R2T)
+        connection.command(write10(0, 8), write=4096)
         connection.socket.shutdown(socket.SHUT_WR)
         assert connection.outcome() in ("r2t", "close")
         assert connection.outcome() == "close"
@@ -117,7 +113,7 @@ def resets(step):
         text = p.pairs(InitiatorName=NAME, TargetName=TARGET, SessionType="Normal")
         login = template.login_pdu(p.OPERATIONAL, p.FULL_FEATURE, text).encode()
         template.cmdsn = 1
-        whole = login + template.command_pdu(WRITE, data=b"\x66" * 4096).encode()
+        whole = login + template.command_pdu(write10(0, 8), data=b"\x66" * 4096).encode()
         for at in range(0, len(whole), step):
             connection = Initiator(world)
             connection.send_bytes(whole[:min(at, len(login))])
@@ -146,13 +142,12 @@ def churn(seconds):
 
 def frozen_initiator(world):
     """B011: an initiator that stops in the middle of a write is given up, and the LUN is as before."""
-    frozen = world.full(target=NOP_TARGET, ImmediateData="No", InitialR2T="Yes")
-    frozen.command(WRITE, write=4096)
-    expect(frozen.outcome(), "r2t")
+    frozen = world.full(target=NOP_TARGET, **NO_R2T)
+    frozen.asked_for_data(0)
     expect(frozen.outcome(), "nop")
     expect(frozen.outcome(), "close")
     other = world.full(target=NOP_TARGET)
-    expect(other.outcome_of([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096), "good")
+    expect(other.outcome_of(read10(0, 8), read=4096), "good")
     assert other.data_in == bytes(4096)
 
 
@@ -201,7 +196,7 @@ def many_sessions(count):
         sessions = []
         for _ in range(count):
             sessions.append(Initiator(world).full(clear=False))
-            sessions[-1].command([0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0], read=4096)
+            sessions[-1].command(read10(0, 8), read=4096)
         assert len(world.daemon.rest.get("/sessions?limit=1000").json["items"]) == min(count, 1000) or count < 1000
         for session in sessions:
             word = session.outcome()
@@ -240,7 +235,7 @@ def stopped_logins(count):
             connection.sendall(header + b"x" * 100)
         started = time.monotonic()
         reader = world.full()
-        expect(reader.outcome_of([0x28, 0, 0, 0, 0, 0, 0, 4, 0, 0], read=524288), "good")
+        expect(reader.outcome_of(read10(0, 1024), read=524288), "good")
         assert time.monotonic() - started < 1.5 * world.slow, "it waited for the others"
         for connection in stopped:
             connection.close()
@@ -256,12 +251,12 @@ def stopped_readers(world):
         connection.socket.settimeout(0.2)
         with contextlib.suppress(TimeoutError):
             for _ in range(128):
-                connection.send(connection.command_pdu([0x28, 0, 0, 0, 0, 0, 0, 4, 0, 0], read=524288))
+                connection.send(connection.command_pdu(read10(0, 1024), read=524288))
     grown = process.memory_kib(world.roles["worker0"]) - before
     started = time.monotonic()
     reader = world.full(target=VICTIM)
     for _ in range(50):
-        expect(reader.outcome_of([0x28, 0, 0, 0, 0, 0, 0, 4, 0, 0], read=524288), "good")
+        expect(reader.outcome_of(read10(0, 1024), read=524288), "good")
     assert time.monotonic() - started < 5 * world.slow, "it waited for those that do not read"
     assert grown < 192 << 10, f"{grown} KiB for those that do not read"
 

@@ -19,9 +19,10 @@ import time
 from harness import process, wait
 from harness.daemon import TARGET
 from harness.initiator import VerifyIo
-from initiator import Initiator
+from initiator import Initiator, read10
 
 VICTIM = "iqn.2026-11.io.lunette:victim"
+NOP_TARGET = "iqn.2026-11.io.lunette:pings"
 STALL_S = 5.0       # times --slow; p99 is a figure to report, machines are noisy
 BASELINE_S = 30.0   # by then everything that a case took is back
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (error|warning|notice|info|debug) [a-z0-9]+ [\x20-\x7e]*$")
@@ -46,7 +47,7 @@ class Probe(threading.Thread):
         try:
             while not self.ending.wait(0.01):
                 started = time.monotonic()
-                outcome = self.connection.outcome_of([0x28, 0, 0, 0, 0, 0, 0, 0, 128, 0], read=65536)
+                outcome = self.connection.outcome_of(read10(0, 128), read=65536)
                 assert outcome == "good", outcome
                 self.times.append(time.monotonic() - started)
         except (OSError, AssertionError) as error:
@@ -81,6 +82,11 @@ class World:
         self.innocent = VerifyIo(env, self.daemon.url(VICTIM), "--queue-depth", 4)
         self.probe = Probe(self)
         self.probe.start()
+
+    def serve_pings(self):
+        """NOP_TARGET, which asks with a NOP-In each second whether the initiator is still there."""
+        self.daemon.rest.put(f"/targets/{NOP_TARGET}", {"params": {"nop_interval_s": 1, "nop_timeout_s": 1}})
+        self.daemon.serve("ping", 1 << 20, target=NOP_TARGET, store="memory")
 
     def memory_now(self):
         return {role: process.memory_kib(pid) for role, pid in self.roles.items()}

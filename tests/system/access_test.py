@@ -4,7 +4,7 @@ import socket
 
 from harness import process, wait
 from harness.daemon import TARGET
-from harness.initiator import INITIATOR, VerifyIo, iscsi_ls, qemu_io
+from harness.initiator import INITIATOR, VerifyIo, iscsi_ls
 from harness.registry import test
 from harness.rest import quote
 
