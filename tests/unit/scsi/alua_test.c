@@ -1,47 +1,22 @@
 /* Asymmetric access: the states of target port groups, what runs in which, who is told, what is kept. */
 #include <fcntl.h>
-#include <ftw.h>
-#include <unistd.h>
 
 #include "clock.h"
-#include "tests/unit/scsi/check.h"
+#include "tests/unit/scsi/documents.h"
 
 #define TARGET_NAME "iqn.2026-11.io.lunette:t1"
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static const uint8_t states[] = { ALUA_OPTIMIZED, ALUA_NONOPTIMIZED, ALUA_STANDBY, ALUA_UNAVAILABLE, ALUA_TRANSITIONING };
-static struct docstore *documents;
-static char root[64];
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static int start(void **state)
+static int begin(void **state)
 {
 	(void)state;
-	strcpy(root, "/tmp/lunette-alua.XXXXXX");
-	assert_non_null(mkdtemp(root));
-	documents = docstore_open(root, "test", NULL);
-	assert_non_null(documents);
-	world_init(&world, &(struct world_options){ .documents = documents, .explicit_alua = true });
+	begin_with((struct world_options){ .explicit_alua = true });
 	for (unsigned i = 0; i < WORLD_NEXUSES; i++)
 		send_from(i, BYTES(0x00), NULL, 0);
 	return 0;
 }
-
-static int stop(void **state)
-{
-	(void)state;
-	world_fini(&world);
-	docstore_close(documents);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	return 0;
-}
-
-#define ALUA_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 static void configure(bool sets, uint8_t first, uint64_t first_revision, uint8_t second, uint64_t second_revision)
 {
@@ -388,8 +363,7 @@ static void what_was_set_survives_a_restart(void **state)
 	(void)state;
 	set_groups(0, BYTES(ALUA_STANDBY, 0, 0, 2));
 	expect_good();
-	world_fini(&world);
-	world_init(&world, &(struct world_options){ .documents = documents, .explicit_alua = true });
+	renew_world();
 	assert_int_equal(reported(2), ALUA_STANDBY);
 	assert_int_equal(outcome.data[8 + 12 + 5], ALUA_STATUS_EXPLICIT);
 	send_from(1, BYTES(0x00), NULL, 0);
@@ -404,10 +378,10 @@ static void another_writer_is_not_overwritten(void **state)
 	uint64_t version;
 
 	(void)state;
-	assert_int_equal(docstore_publish(documents, "alua/" TARGET_NAME, theirs, 0, NULL, NULL), 0);
+	assert_int_equal(docstore_publish(options.documents, "alua/" TARGET_NAME, theirs, 0, NULL, NULL), 0);
 	set_groups(0, BYTES(ALUA_STANDBY, 0, 0, 2));
 	expect_good();
-	assert_int_equal(docstore_load(documents, "alua/" TARGET_NAME, &content, &version, NULL), 0);
+	assert_int_equal(docstore_load(options.documents, "alua/" TARGET_NAME, &content, &version, NULL), 0);
 	assert_int_equal(version, 2);
 	assert_int_equal(json_object_size(json_object_get(content, "groups")), 2);
 	json_decref(content);
@@ -426,8 +400,7 @@ static void an_administrator_has_the_last_word(void **state)
 	assert_int_equal(reported(2), ALUA_STANDBY);
 	configure(true, ALUA_OPTIMIZED, 0, ALUA_NONOPTIMIZED, 7);
 	assert_int_equal(reported(2), ALUA_NONOPTIMIZED);
-	world_fini(&world);
-	world_init(&world, &(struct world_options){ .documents = documents, .explicit_alua = true });
+	renew_world();
 	configure(true, ALUA_OPTIMIZED, 0, ALUA_NONOPTIMIZED, 7); /* after a restart too */
 	assert_int_equal(reported(2), ALUA_NONOPTIMIZED);
 	set_groups(0, BYTES(ALUA_STANDBY, 0, 0, 2));
@@ -483,19 +456,19 @@ int main(void)
 		cmocka_unit_test(a_transition_ends_in_time_where_it_came_from),
 		cmocka_unit_test(a_transition_without_a_state_before_ends_unavailable),
 		cmocka_unit_test(states_have_names),
-		ALUA_TEST(every_command_in_every_state_runs_or_is_refused_as_listed),
-		ALUA_TEST(request_sense_tells_the_state),
-		ALUA_TEST(a_transition_that_takes_too_long_is_over_and_told),
-		ALUA_TEST(groups_are_reported_with_their_states),
-		ALUA_TEST(inquiry_says_whether_initiators_may_set_states),
-		ALUA_TEST(a_state_that_was_set_is_told_to_all_others_once),
-		ALUA_TEST(an_own_path_can_be_set_and_is_out_of_use_at_once),
-		ALUA_TEST(bad_lists_change_nothing),
-		ALUA_TEST(what_was_set_survives_a_restart),
-		ALUA_TEST(another_writer_is_not_overwritten),
-		ALUA_TEST(an_administrator_has_the_last_word),
-		ALUA_TEST(what_cannot_be_kept_is_not_set),
-		ALUA_TEST(states_and_reservations_hold_at_once),
+		DOCUMENTS_TEST(every_command_in_every_state_runs_or_is_refused_as_listed),
+		DOCUMENTS_TEST(request_sense_tells_the_state),
+		DOCUMENTS_TEST(a_transition_that_takes_too_long_is_over_and_told),
+		DOCUMENTS_TEST(groups_are_reported_with_their_states),
+		DOCUMENTS_TEST(inquiry_says_whether_initiators_may_set_states),
+		DOCUMENTS_TEST(a_state_that_was_set_is_told_to_all_others_once),
+		DOCUMENTS_TEST(an_own_path_can_be_set_and_is_out_of_use_at_once),
+		DOCUMENTS_TEST(bad_lists_change_nothing),
+		DOCUMENTS_TEST(what_was_set_survives_a_restart),
+		DOCUMENTS_TEST(another_writer_is_not_overwritten),
+		DOCUMENTS_TEST(an_administrator_has_the_last_word),
+		DOCUMENTS_TEST(what_cannot_be_kept_is_not_set),
+		DOCUMENTS_TEST(states_and_reservations_hold_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

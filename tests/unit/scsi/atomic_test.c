@@ -1,8 +1,5 @@
 /* WRITE ATOMIC: all or nothing, whatever fails at whichever step. */
-#include <unistd.h>
-
-#include "tests/unit/cluster/scratch.h"
-#include "tests/unit/scsi/check.h"
+#include "tests/unit/scsi/documents.h"
 
 #define CAPACITY     (WORLD_BYTES / 512)
 #define OBJECT_BYTES (1u << 20)
@@ -11,48 +8,10 @@
 #define OLD          0x11
 #define NEW          0x22
 
-static char root[64];
-static struct docstore *documents;
-
-static void with_store(const char *kind, const char *params)
-{
-	world_init(&world, &(struct world_options){ .documents = documents, .object_bytes = OBJECT_BYTES, .store_kind = kind,
-						    .store_params = params });
-}
-
 static int begin(void **state)
 {
 	(void)state;
-	scratch_make(root, sizeof root);
-	documents = docstore_open(root, "test", NULL);
-	assert_non_null(documents);
-	with_store(NULL, NULL);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	world_fini(&world);
-	docstore_close(documents);
-	scratch_remove(root);
-	return 0;
-}
-
-/* The worker starts again; again, when what fails keeps the LU closed. */
-static void restart(void)
-{
-	struct err err = { 0 };
-
-	for (unsigned i = 0; i < WORLD_NEXUSES; i++)
-		world_drop_nexus(&world, i);
-	scsi_inventory_unref(world.inventory);
-	scsi_lu_free(world.lu);
-	world.lu = NULL;
-	for (unsigned i = 0; !world.lu && i < 10; i++)
-		world.lu = scsi_lu_new(world.lun, &world.services, &err);
-	assert_non_null(world.lu);
-	world_nexuses(&world);
+	return begin_with((struct world_options){ .object_bytes = OBJECT_BYTES });
 }
 
 static void write_atomic(uint64_t lba, uint16_t blocks, uint8_t fill, uint16_t boundary)
@@ -69,13 +28,7 @@ static void write_atomic(uint64_t lba, uint16_t blocks, uint8_t fill, uint16_t b
 
 static json_t *document(void)
 {
-	json_t *content = NULL;
-	uint64_t version;
-	char name[64];
-
-	snprintf(name, sizeof name, "atomic/%s", lun_attributes(world.lun)->id);
-	assert_int_equal(docstore_load(documents, name, &content, &version, NULL), 0);
-	return content;
+	return document_of("atomic");
 }
 
 static void what_was_written_is_read_back(void **state)
@@ -146,7 +99,6 @@ static void an_error_at_any_step_leaves_all_or_nothing(void **state)
 			for (unsigned count = 1; count < 4; count++) {
 				bool good;
 
-				world_fini(&world);
 				snprintf(params, sizeof params, "{\"inner\":{\"kind\":\"memory\"},\"rules\":[{\"op\":\"%s\","
 					 "\"nth\":%u,\"count\":%u,\"error\":\"EIO\"}]}", ops[op], nth + 2 * (op == 0), count);
 				with_store("fault", params);
@@ -163,7 +115,7 @@ static void an_error_at_any_step_leaves_all_or_nothing(void **state)
 					write_atomic(0, 1, NEW, 0);
 					expect_sense(KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
 				}
-				restart();
+				restart_within(10); /* what fails keeps the LU closed */
 				for (unsigned i = 0; i < nth + count; i++)
 					send_block(0, 0x88, 0, 0, 1, NULL, 0); /* reads that still fail */
 				assert_int_equal(value_of_all(BORDER - 32, BLOCKS), good ? NEW : OLD);
@@ -184,9 +136,9 @@ static void an_interrupted_write_is_undone_when_the_lun_is_opened(void **state)
 	for (unsigned i = 0; i < sizeof hex - 1; i++)
 		hex[i] = '1';
 	hex[sizeof hex - 1] = '\0';
-	snprintf(name, sizeof name, "atomic/%s", lun_attributes(world.lun)->id);
+	document_name("atomic", name);
 	content = json_pack("{s:i, s:s}", "lba", BORDER - 32, "data", hex);
-	assert_int_equal(docstore_publish(documents, name, content, 0, NULL, NULL), 0);
+	assert_int_equal(docstore_publish(options.documents, name, content, 0, NULL, NULL), 0);
 	json_decref(content);
 	fill_blocks(BORDER - 32, 20, NEW); /* as far as it came */
 	fill_blocks(BORDER + 8, 3, NEW);
@@ -202,11 +154,11 @@ static void a_journal_that_is_not_valid_keeps_the_lun_closed(void **state)
 	char name[64];
 
 	(void)state;
-	snprintf(name, sizeof name, "atomic/%s", lun_attributes(world.lun)->id);
+	document_name("atomic", name);
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		json_t *content = json_loads(bad[i], 0, NULL);
 
-		assert_int_equal(docstore_publish(documents, name, content, i, NULL, NULL), 0);
+		assert_int_equal(docstore_publish(options.documents, name, content, i, NULL, NULL), 0);
 		json_decref(content);
 		assert_null(scsi_lu_new(world.lun, &world.services, &err));
 	}
@@ -223,17 +175,15 @@ static void reads_lock_only_where_there_are_atomic_writes(void **state)
 	expect_blocks(0, 16, NEW);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_was_written_is_read_back),
-		TEST(its_limits_are_those_of_the_block_limits_page),
-		TEST(an_error_at_any_step_leaves_all_or_nothing),
-		TEST(an_interrupted_write_is_undone_when_the_lun_is_opened),
-		TEST(a_journal_that_is_not_valid_keeps_the_lun_closed),
-		TEST(reads_lock_only_where_there_are_atomic_writes),
+		DOCUMENTS_TEST(what_was_written_is_read_back),
+		DOCUMENTS_TEST(its_limits_are_those_of_the_block_limits_page),
+		DOCUMENTS_TEST(an_error_at_any_step_leaves_all_or_nothing),
+		DOCUMENTS_TEST(an_interrupted_write_is_undone_when_the_lun_is_opened),
+		DOCUMENTS_TEST(a_journal_that_is_not_valid_keeps_the_lun_closed),
+		DOCUMENTS_TEST(reads_lock_only_where_there_are_atomic_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

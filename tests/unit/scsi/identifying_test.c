@@ -1,29 +1,10 @@
 /* REPORT and SET IDENTIFYING INFORMATION, READ DEFECT DATA. */
-#include <unistd.h>
-
-#include "tests/unit/cluster/scratch.h"
-#include "tests/unit/scsi/check.h"
-
-static char root[64];
-static struct docstore *documents;
+#include "tests/unit/scsi/documents.h"
 
 static int begin(void **state)
 {
 	(void)state;
-	scratch_make(root, sizeof root);
-	documents = docstore_open(root, "test", NULL);
-	assert_non_null(documents);
-	world_init(&world, &(struct world_options){ .documents = documents });
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	world_fini(&world);
-	docstore_close(documents);
-	scratch_remove(root);
-	return 0;
+	return begin_with((struct world_options){ 0 });
 }
 
 static void set(unsigned nexus, uint8_t type, const void *bytes, uint16_t len_bytes)
@@ -39,8 +20,6 @@ static void report(unsigned nexus, uint8_t type)
 
 static void what_was_set_is_reported_on_every_path_and_after_a_restart(void **state)
 {
-	struct err err = { 0 };
-
 	(void)state;
 	report(0, 0);
 	expect_good();
@@ -56,12 +35,7 @@ static void what_was_set_is_reported_on_every_path_and_after_a_restart(void **st
 	expect_good();
 	assert_int_equal(get_be32(outcome.data), 4);
 	assert_memory_equal(outcome.data + 4, "\1\2\0\4", 4);
-	for (unsigned i = 0; i < WORLD_NEXUSES; i++)
-		world_drop_nexus(&world, i);
-	scsi_inventory_unref(world.inventory);
-	scsi_lu_free(world.lu);
-	world.lu = scsi_lu_new(world.lun, &world.services, &err);
-	world_nexuses(&world);
+	restart();
 	report(2, 2);
 	expect_good();
 	assert_int_equal(get_be32(outcome.data), 8);
@@ -131,15 +105,13 @@ static void there_are_no_defects(void **state)
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(what_was_set_is_reported_on_every_path_and_after_a_restart),
-		TEST(types_and_lengths_have_their_limits),
-		TEST(what_cannot_be_published_is_not_set),
-		TEST(there_are_no_defects),
+		DOCUMENTS_TEST(what_was_set_is_reported_on_every_path_and_after_a_restart),
+		DOCUMENTS_TEST(types_and_lengths_have_their_limits),
+		DOCUMENTS_TEST(what_cannot_be_published_is_not_set),
+		DOCUMENTS_TEST(there_are_no_defects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

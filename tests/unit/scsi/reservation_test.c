@@ -1,43 +1,11 @@
 /* PERSISTENT RESERVE IN and OUT and RESERVE(6) as commands, with real documents on disk; TransportIDs. */
-#include <ftw.h>
-
 #include "dataplane/scsi/transport_id.h"
-#include "tests/unit/scsi/check.h"
+#include "tests/unit/scsi/documents.h"
 
-static struct docstore *documents;
-static char root[64];
-static uint64_t epoch;
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
-static void start_world(void)
-{
-	world_init(&world, &(struct world_options){ .documents = documents, .epoch = epoch });
-}
-
-static int start(void **state)
+static int begin(void **state)
 {
 	(void)state;
-	strcpy(root, "/tmp/lunette-scsi.XXXXXX");
-	assert_non_null(mkdtemp(root));
-	documents = docstore_open(root, "test", NULL);
-	assert_non_null(documents);
-	epoch = 1;
-	start_world();
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	world_fini(&world);
-	docstore_close(documents);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	return 0;
+	return begin_with((struct world_options){ .epoch = 1 });
 }
 
 static void out_list(unsigned who, uint8_t action, uint8_t type, const uint8_t *list, uint32_t cdb_len, size_t len)
@@ -382,8 +350,7 @@ static void a_worker_that_starts_again_keeps_reservations(void **state)
 	(void)state;
 	registered(0, 1);
 	pr_out(0, 1, 1, 1, 0, 0);
-	world_fini(&world);
-	start_world();
+	renew_world();
 	write_from(2);
 	expect_conflict();
 	write_from(0);
@@ -397,9 +364,8 @@ static void a_daemon_that_starts_again_keeps_only_aptpl(void **state)
 	(void)state;
 	registered(0, 1);
 	pr_out(0, 1, 1, 1, 0, 0);
-	world_fini(&world);
-	epoch = 2;
-	start_world();
+	options.epoch = 2;
+	renew_world();
 	pr_in(0, 0, 64);
 	assert_int_equal(get_be32(outcome.data + 4), 0);
 	pr_out(0, 0, 0, 0, 1, 0x01); /* APTPL */
@@ -408,9 +374,8 @@ static void a_daemon_that_starts_again_keeps_only_aptpl(void **state)
 	expect_good();
 	pr_in(0, 2, 8);
 	assert_int_equal(outcome.data[3], 0xc1);
-	world_fini(&world);
-	epoch = 3;
-	start_world();
+	options.epoch = 3;
+	renew_world();
 	read_from(2);
 	expect_conflict();
 	pr_in(0, 1, 24);
@@ -421,7 +386,7 @@ static void what_cannot_be_published_fails_and_changes_nothing(void **state)
 {
 	(void)state;
 	registered(0, 1);
-	nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS); /* the store is gone from under us */
+	scratch_remove(root); /* the store is gone from under us */
 	pr_out(0, 1, 1, 1, 0, 0);
 	assert_int_not_equal(outcome.status, SCSI_GOOD);
 	write_from(2);
@@ -440,11 +405,11 @@ static void another_writer_is_not_overwritten(void **state)
 	other->count = 1;
 	other->registration[0].key = 5;
 	other->registration[0].nexus = scsi_port_pr_nexus(&world.nexus[1]->port);
-	json = pr_state_encode(other, epoch);
+	json = pr_state_encode(other, options.epoch);
 	free(other);
-	assert_int_equal(docstore_load(documents, world.lu->document, &now, &version, NULL), 0);
+	assert_int_equal(docstore_load(options.documents, world.lu->document, &now, &version, NULL), 0);
 	json_decref(now);
-	assert_int_equal(docstore_publish(documents, world.lu->document, json, version, NULL, NULL), 0);
+	assert_int_equal(docstore_publish(options.documents, world.lu->document, json, version, NULL, NULL), 0);
 	json_decref(json);
 	pr_out(0, 1, 1, 1, 0, 0); /* no longer registered */
 	expect_conflict();
@@ -470,8 +435,7 @@ static void the_administrator_clears(void **state)
 	expect_good();
 	send_from(0, BYTES(0x00), NULL, 0);
 	expect_sense(KEY_UNIT_ATTENTION, 0x2a03);
-	world_fini(&world);
-	start_world();
+	renew_world();
 	pr_in(0, 0, 64);
 	assert_int_equal(get_be32(outcome.data + 4), 0);
 }
@@ -615,33 +579,31 @@ static void malformed_transport_ids_are_refused(void **state)
 	}
 }
 
-#define PR_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PR_TEST(keys_and_reservation_can_be_read),
-		PR_TEST(full_status_names_every_nexus),
-		PR_TEST(access_follows_the_type),
-		PR_TEST(every_write_class_command_conflicts_for_a_stranger),
-		PR_TEST(unit_attentions_reach_those_who_lose),
-		PR_TEST(preempt_and_abort_aborts_the_preempted),
-		PR_TEST(parameter_lists_of_other_lengths_are_refused),
-		PR_TEST(spec_i_pt_registers_others),
-		PR_TEST(initiators_without_access_cannot_be_registered),
-		PR_TEST(register_and_move_names_a_nexus),
-		PR_TEST(a_worker_that_starts_again_keeps_reservations),
-		PR_TEST(a_daemon_that_starts_again_keeps_only_aptpl),
-		PR_TEST(what_cannot_be_published_fails_and_changes_nothing),
-		PR_TEST(another_writer_is_not_overwritten),
-		PR_TEST(the_administrator_clears),
-		PR_TEST(without_documents_aptpl_is_refused),
-		PR_TEST(reserve_six_keeps_others_out),
-		PR_TEST(reserve_six_ends_with_the_nexus_or_a_reset),
-		PR_TEST(registrations_forbid_reserve_six),
-		PR_TEST(transport_ids_survive_a_round_trip),
-		PR_TEST(a_transport_id_that_is_cut_is_refused),
-		PR_TEST(malformed_transport_ids_are_refused),
+		DOCUMENTS_TEST(keys_and_reservation_can_be_read),
+		DOCUMENTS_TEST(full_status_names_every_nexus),
+		DOCUMENTS_TEST(access_follows_the_type),
+		DOCUMENTS_TEST(every_write_class_command_conflicts_for_a_stranger),
+		DOCUMENTS_TEST(unit_attentions_reach_those_who_lose),
+		DOCUMENTS_TEST(preempt_and_abort_aborts_the_preempted),
+		DOCUMENTS_TEST(parameter_lists_of_other_lengths_are_refused),
+		DOCUMENTS_TEST(spec_i_pt_registers_others),
+		DOCUMENTS_TEST(initiators_without_access_cannot_be_registered),
+		DOCUMENTS_TEST(register_and_move_names_a_nexus),
+		DOCUMENTS_TEST(a_worker_that_starts_again_keeps_reservations),
+		DOCUMENTS_TEST(a_daemon_that_starts_again_keeps_only_aptpl),
+		DOCUMENTS_TEST(what_cannot_be_published_fails_and_changes_nothing),
+		DOCUMENTS_TEST(another_writer_is_not_overwritten),
+		DOCUMENTS_TEST(the_administrator_clears),
+		DOCUMENTS_TEST(without_documents_aptpl_is_refused),
+		DOCUMENTS_TEST(reserve_six_keeps_others_out),
+		DOCUMENTS_TEST(reserve_six_ends_with_the_nexus_or_a_reset),
+		DOCUMENTS_TEST(registrations_forbid_reserve_six),
+		DOCUMENTS_TEST(transport_ids_survive_a_round_trip),
+		DOCUMENTS_TEST(a_transport_id_that_is_cut_is_refused),
+		DOCUMENTS_TEST(malformed_transport_ids_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,7 @@
 /* SANITIZE: what it writes, what it lets through meanwhile, how it fails, how it goes on after a restart. */
 #include <fcntl.h>
-#include <unistd.h>
 
-#include "tests/unit/cluster/scratch.h"
-#include "tests/unit/scsi/check.h"
+#include "tests/unit/scsi/documents.h"
 
 #define CAPACITY (WORLD_BYTES / 512)
 #define SLOW     (16u << 20) /* bytes a second: half a second for a pass */
@@ -11,51 +9,11 @@
 
 enum { OVERWRITE = 0x01, BLOCK_ERASE = 0x02, EXIT_FAILURE_MODE = 0x1f, IMMED = 0x80, AUSE = 0x20, INVERT = 0x80 };
 
-static char root[64];
-static struct docstore *documents;
-static struct world_options options;
-
 static int begin(void **state)
 {
 	(void)state;
-	scratch_make(root, sizeof root);
-	documents = docstore_open(root, "test", NULL);
-	assert_non_null(documents);
 	scsi_sanitize_set_rate(FAST);
-	options = (struct world_options){ .documents = documents };
-	world_init(&world, &options);
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	world_fini(&world);
-	docstore_close(documents);
-	scratch_remove(root);
-	return 0;
-}
-
-/* The worker starts again: the LU is closed and opened, what it serves stays. */
-static void restart(void)
-{
-	struct err err = { 0 };
-
-	for (unsigned i = 0; i < WORLD_NEXUSES; i++)
-		world_drop_nexus(&world, i);
-	scsi_inventory_unref(world.inventory);
-	scsi_lu_free(world.lu);
-	world.lu = scsi_lu_new(world.lun, &world.services, &err);
-	assert_non_null(world.lu);
-	world_nexuses(&world);
-}
-
-static void with_store(const char *kind, const char *params)
-{
-	world_fini(&world);
-	options.store_kind = kind;
-	options.store_params = params;
-	world_init(&world, &options);
+	return begin_with((struct world_options){ 0 });
 }
 
 static void overwrite(unsigned nexus, uint8_t flags, uint8_t header, const char *pattern)
@@ -97,13 +55,7 @@ static void wait_for_the_end(void)
 
 static json_t *document(void)
 {
-	json_t *content = NULL;
-	uint64_t version;
-	char name[64];
-
-	snprintf(name, sizeof name, "sanitize/%s", lun_attributes(world.lun)->id);
-	assert_int_equal(docstore_load(documents, name, &content, &version, NULL), 0);
-	return content;
+	return document_of("sanitize");
 }
 
 /* --- what it does --- */
@@ -315,8 +267,8 @@ static void a_document_that_is_not_valid_keeps_the_lun_closed(void **state)
 	char name[64];
 
 	(void)state;
-	snprintf(name, sizeof name, "sanitize/%s", lun_attributes(world.lun)->id);
-	assert_int_equal(docstore_publish(documents, name, content, 0, NULL, NULL), 0);
+	document_name("sanitize", name);
+	assert_int_equal(docstore_publish(options.documents, name, content, 0, NULL, NULL), 0);
 	json_decref(content);
 	assert_null(scsi_lu_new(world.lun, &world.services, &err));
 	assert_non_null(strstr(err.text, "sanitize"));
@@ -392,24 +344,22 @@ static void what_cannot_be_noted_is_not_begun(void **state)
 	expect_blocks(0, 1, 0x11);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(overwrite_puts_the_pattern_into_every_block),
-		TEST(inverted_passes_end_with_the_pattern_itself),
-		TEST(block_erase_leaves_nothing_mapped),
-		TEST(wrong_lists_are_refused_before_anything_is_written),
-		TEST(nothing_else_reaches_the_medium_meanwhile),
-		TEST(a_write_that_was_begun_before_is_not_done_after),
-		TEST(an_aborted_command_loses_its_answer_and_nothing_else),
-		TEST(protection_and_reservations_stand_above_it),
-		TEST(a_restart_goes_on_where_it_was),
-		TEST(a_document_that_is_not_valid_keeps_the_lun_closed),
-		TEST(a_restricted_failure_ends_by_success_only),
-		TEST(an_unrestricted_failure_can_be_left),
-		TEST(what_cannot_be_noted_is_not_begun),
+		DOCUMENTS_TEST(overwrite_puts_the_pattern_into_every_block),
+		DOCUMENTS_TEST(inverted_passes_end_with_the_pattern_itself),
+		DOCUMENTS_TEST(block_erase_leaves_nothing_mapped),
+		DOCUMENTS_TEST(wrong_lists_are_refused_before_anything_is_written),
+		DOCUMENTS_TEST(nothing_else_reaches_the_medium_meanwhile),
+		DOCUMENTS_TEST(a_write_that_was_begun_before_is_not_done_after),
+		DOCUMENTS_TEST(an_aborted_command_loses_its_answer_and_nothing_else),
+		DOCUMENTS_TEST(protection_and_reservations_stand_above_it),
+		DOCUMENTS_TEST(a_restart_goes_on_where_it_was),
+		DOCUMENTS_TEST(a_document_that_is_not_valid_keeps_the_lun_closed),
+		DOCUMENTS_TEST(a_restricted_failure_ends_by_success_only),
+		DOCUMENTS_TEST(an_unrestricted_failure_can_be_left),
+		DOCUMENTS_TEST(what_cannot_be_noted_is_not_begun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
