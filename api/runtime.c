@@ -18,6 +18,24 @@ static void ask(struct request *rq, enum message_kind kind, const char *what, vo
 		answer_error(rq, 503, "out-of-memory", "There is no memory for this request now.");
 }
 
+/* About what the path names. */
+static void ask_about(struct request *rq, enum message_kind kind, const char *word, void (*done)(struct worker_call *call))
+{
+	char what[CHANNEL_TEXT_MAX];
+
+	snprintf(what, sizeof what, "%s:%s", word, request_param(rq, 0));
+	ask(rq, kind, what, done);
+}
+
+/* A command that removes what the path names; a dry run does not send it. */
+static void command(struct request *rq, const char *word, void (*done)(struct worker_call *call))
+{
+	if (rq->dry_run)
+		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
+	else
+		ask_about(rq, MSG_COMMAND, word, done);
+}
+
 /* The value of the first worker that knows; NULL: none does. Borrowed. */
 static json_t *first_value(const struct worker_call *call)
 {
@@ -71,6 +89,36 @@ static json_t *sorted_by_id(json_t *items)
 	return result;
 }
 
+/* The page of these, taken, that the request wants. */
+static void answer_page(struct worker_call *call, json_t *items)
+{
+	struct request *rq = call->arg;
+	json_t *page = page_of(rq, items, "id", json_incref(call->unreachable));
+
+	json_decref(items);
+	if (page)
+		answer_json(rq, 200, page, NULL);
+	worker_call_free(call);
+}
+
+/* The one of these, taken, whose id stands in the path; 404 with this code when there is none. */
+static void answer_one(struct worker_call *call, json_t *items, const char *missing_code, const char *missing)
+{
+	struct request *rq = call->arg;
+	json_t *item, *found = NULL;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+		if (strcmp(json_string_value(json_object_get(item, "id")), request_param(rq, 0)) == 0)
+			found = item;
+	if (found)
+		answer_json(rq, 200, json_incref(found), NULL);
+	else
+		answer_error(rq, 404, missing_code, "%s", missing);
+	json_decref(items);
+	worker_call_free(call);
+}
+
 /* --- LUNs --- */
 
 /* The stored LUN of the path, borrowed; NULL: answered 404. */
@@ -82,15 +130,6 @@ static const json_t *lun_of(struct request *rq)
 	if (!lun)
 		answer_error(rq, 404, "no-such-lun", "There is no such lun.");
 	return lun;
-}
-
-static void ask_about_lun(struct request *rq, enum message_kind kind, const char *word,
-			  void (*done)(struct worker_call *call))
-{
-	char what[CHANNEL_TEXT_MAX];
-
-	snprintf(what, sizeof what, "%s:%s", word, request_param(rq, 0));
-	ask(rq, kind, what, done);
 }
 
 static void map_known(struct worker_call *call)
@@ -115,7 +154,7 @@ static void map_known(struct worker_call *call)
 void get_lun_map(struct request *rq)
 {
 	if (lun_of(rq))
-		ask_about_lun(rq, MSG_QUERY, "map", map_known);
+		ask_about(rq, MSG_QUERY, "map", map_known);
 }
 
 static void reservations_known(struct worker_call *call)
@@ -135,7 +174,7 @@ static void reservations_known(struct worker_call *call)
 void get_reservations(struct request *rq)
 {
 	if (lun_of(rq))
-		ask_about_lun(rq, MSG_QUERY, "reservations", reservations_known);
+		ask_about(rq, MSG_QUERY, "reservations", reservations_known);
 }
 
 static void reservations_cleared(struct worker_call *call)
@@ -156,12 +195,8 @@ static void reservations_cleared(struct worker_call *call)
 
 void delete_reservations(struct request *rq)
 {
-	if (!lun_of(rq))
-		return;
-	if (rq->dry_run)
-		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
-	else
-		ask_about_lun(rq, MSG_COMMAND, "reservations-clear", reservations_cleared);
+	if (lun_of(rq))
+		command(rq, "reservations-clear", reservations_cleared);
 }
 
 /* --- sessions --- */
@@ -192,13 +227,7 @@ static json_t *merged(const struct request *rq, const struct worker_call *call)
 
 static void sessions_known(struct worker_call *call)
 {
-	struct request *rq = call->arg;
-	json_t *items = merged(rq, call), *page = page_of(rq, items, "id", json_incref(call->unreachable));
-
-	json_decref(items);
-	if (page)
-		answer_json(rq, 200, page, NULL);
-	worker_call_free(call);
+	answer_page(call, merged(call->arg, call));
 }
 
 void list_sessions(struct request *rq)
@@ -208,19 +237,7 @@ void list_sessions(struct request *rq)
 
 static void session_known(struct worker_call *call)
 {
-	struct request *rq = call->arg;
-	json_t *items = merged(rq, call), *session, *found = NULL;
-	size_t i;
-
-	json_array_foreach(items, i, session)
-		if (strcmp(json_string_value(json_object_get(session, "id")), request_param(rq, 0)) == 0)
-			found = session;
-	if (found)
-		answer_json(rq, 200, json_incref(found), NULL);
-	else
-		answer_error(rq, 404, "no-such-session", "There is no such session.");
-	json_decref(items);
-	worker_call_free(call);
+	answer_one(call, merged(call->arg, call), "no-such-session", "There is no such session.");
 }
 
 void get_session(struct request *rq)
@@ -247,13 +264,7 @@ static void logged_out(struct worker_call *call)
 
 void delete_session(struct request *rq)
 {
-	char what[CHANNEL_TEXT_MAX];
-
-	snprintf(what, sizeof what, "logout:%s", request_param(rq, 0));
-	if (rq->dry_run)
-		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
-	else
-		ask(rq, MSG_COMMAND, what, logged_out);
+	command(rq, "logout", logged_out);
 }
 
 /* --- operations: control's own and the workers' jobs --- */
@@ -272,13 +283,7 @@ static json_t *all_operations(const struct request *rq, const struct worker_call
 
 static void operations_known(struct worker_call *call)
 {
-	struct request *rq = call->arg;
-	json_t *items = all_operations(rq, call), *page = page_of(rq, items, "id", json_incref(call->unreachable));
-
-	json_decref(items);
-	if (page)
-		answer_json(rq, 200, page, NULL);
-	worker_call_free(call);
+	answer_page(call, all_operations(call->arg, call));
 }
 
 void list_operations(struct request *rq)
@@ -288,19 +293,8 @@ void list_operations(struct request *rq)
 
 static void operation_known(struct worker_call *call)
 {
-	struct request *rq = call->arg;
-	json_t *items = all_operations(rq, call), *operation, *found = NULL;
-	size_t i;
-
-	json_array_foreach(items, i, operation)
-		if (strcmp(json_string_value(json_object_get(operation, "id")), request_param(rq, 0)) == 0)
-			found = operation;
-	if (found)
-		answer_json(rq, 200, json_incref(found), NULL);
-	else
-		answer_error(rq, 404, "no-such-operation", "There is no such operation, or it is long forgotten.");
-	json_decref(items);
-	worker_call_free(call);
+	answer_one(call, all_operations(call->arg, call), "no-such-operation",
+		   "There is no such operation, or it is long forgotten.");
 }
 
 void get_operation(struct request *rq)
@@ -342,11 +336,5 @@ static void job_cancelled(struct worker_call *call)
 
 void delete_operation(struct request *rq)
 {
-	char what[CHANNEL_TEXT_MAX];
-
-	snprintf(what, sizeof what, "job-cancel:%s", request_param(rq, 0));
-	if (rq->dry_run)
-		answer_json(rq, 200, json_pack("{s:b, s:s}", "dry_run", 1, "outcome", "deleted"), NULL);
-	else
-		ask(rq, MSG_COMMAND, what, job_cancelled);
+	command(rq, "job-cancel", job_cancelled);
 }
