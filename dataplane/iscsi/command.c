@@ -151,6 +151,13 @@ static void scsi_done(struct scsi_task *scsi)
 	}
 }
 
+static bool path_gone(const struct scsi_task *scsi)
+{
+	struct datamover *mover = container_of(scsi, struct iscsi_task, scsi)->session->connection->mover;
+
+	return mover->ops->peer_closed(mover);
+}
+
 /* --- getting the data-out --- */
 
 static void r2t_sent(struct iscsi_pdu *pdu);
@@ -317,6 +324,7 @@ static enum iscsi_receive begin(struct iscsi_connection *connection, struct iscs
 	enum iscsi_wait reason;
 
 	scsi->done = scsi_done;
+	scsi->path_gone = path_gone;
 	if (!unsolicited_allowed(connection, task, bhs)) {
 		scsi_task_fail(scsi, KEY_ABORTED_COMMAND, ASC_UNEXPECTED_UNSOLICITED_DATA);
 		task->finished_early = true;

@@ -67,6 +67,8 @@ struct datamover_ops {
 	void (*resume)(struct datamover *mover);    /* go on reading */
 	void (*finish)(struct datamover *mover);    /* send what is queued, then close: the peer has been answered */
 	void (*terminate)(struct datamover *mover); /* close now; sent() of everything queued is called before it returns */
+	/* Whether the peer has closed the connection, read or not what it sent before; a system call. */
+	bool (*peer_closed)(const struct datamover *mover);
 	void (*free)(struct datamover *mover);      /* after terminate(), at the end of the reactor's turn */
 	/* The connection is handed to another worker: its descriptor is the caller's now. -1: this transport cannot. */
 	int (*release)(struct datamover *mover);

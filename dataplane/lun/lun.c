@@ -452,10 +452,17 @@ bool lun_lock_take(struct lun_lock *lock)
 		.first = lock->lba,
 		.count = lock->blocks,
 		.exclusive = lock->exclusive,
+		.taker = lock->taker,
+		.ordered = lock->ordered,
 		.granted = lock_granted,
 		.reply_to = lock->reply_to,
 	};
 	return range_lock_take(&lock->lun->locks, &lock->range);
+}
+
+bool lun_lock_waits(const struct lun_lock *lock)
+{
+	return range_lock_waits(&lock->range);
 }
 
 void lun_lock_release(struct lun_lock *lock)

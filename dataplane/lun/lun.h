@@ -109,12 +109,15 @@ struct lun_lock {
 	struct lun *lun;
 	uint64_t lba, blocks;
 	bool exclusive;
+	const void *taker; /* of range_lock.h, as is: */
+	bool ordered;
 	void (*granted)(struct lun_lock *lock); /* not called when lun_lock_take returned true */
 	struct mailbox *reply_to;
 	/* private */
 	struct range_lock range;
 };
 bool lun_lock_take(struct lun_lock *lock);    /* true: granted at once */
+bool lun_lock_waits(const struct lun_lock *lock); /* taken and not granted yet; its reactor */
 /* Also of a lock that waits: it is withdrawn and granted() is not called. On the reactor that took it; the lock's memory
  * is free afterwards. */
 void lun_lock_release(struct lun_lock *lock);

@@ -355,12 +355,12 @@ static void tick(struct reactor *reactor)
 static void finish_turn(struct reactor *reactor)
 {
 	do {
-		store_ctx_flush(reactor->iscsi.scsi.store);
+		scsi_reactor_flush(&reactor->iscsi.scsi);
 		store_ctx_reap(reactor->iscsi.scsi.store);
 		iscsi_count_flush(&reactor->iscsi);
 		tcp_reactor_flush(&reactor->tcp);
 		iscsi_reactor_turn_end(&reactor->iscsi);
-	} while (!list_empty(&reactor->tcp.dirty) || reactor->iscsi.check_aborts);
+	} while (!list_empty(&reactor->tcp.dirty) || reactor->iscsi.check_aborts || !list_empty(&reactor->iscsi.scsi.locked));
 	store_ctx_flush(reactor->iscsi.scsi.store);
 	if (reactor->follow)
 		check_follow(reactor);

@@ -2,7 +2,8 @@
  * READ, WRITE, SYNCHRONIZE CACHE, PRE-FETCH and READ CAPACITY (SBC-3 clause 5), and what all block commands share.
  *
  * READ and WRITE are the fast path: the task's list goes to the LUN and back, nothing is copied or allocated, and the
- * only lock is the shared range lock of a write, one atomic add unless a COMPARE AND WRITE is under way.
+ * only lock is the shared range lock of a write, one atomic add unless a COMPARE AND WRITE is under way, or the initiator
+ * has several paths (paths.c).
  */
 #include <errno.h>
 
@@ -49,17 +50,26 @@ void scsi_block_submit(struct scsi_task *task, void (*done)(struct lun_io *io, i
 }
 
 /* state[15] belongs to scsi_block_lock(). */
-static void write_lock_granted(struct lun_lock *lock)
+void scsi_block_go_on(struct scsi_task *task, bool path_gone)
 {
-	struct scsi_task *task = container_of(lock, struct scsi_task, lock);
 	void (*granted)(struct scsi_task *) = (void (*)(struct scsi_task *))(uintptr_t)task->state[15];
 
-	if (task->aborted || !scsi_sanitize_allows(task)) { /* it may have waited for a sanitize */
+	if (path_gone)
+		scsi_task_fail(task, KEY_ABORTED_COMMAND, ASC_NEXUS_LOST);
+	if (path_gone || task->aborted || !scsi_sanitize_allows(task)) { /* it may have waited for a sanitize */
 		scsi_finish(task);
 		return;
 	}
-	scsi_tokens_overwritten(task->itl->lu, lock->lba, lock->blocks);
+	scsi_tokens_overwritten(task->itl->lu, task->lock.lba, task->lock.blocks);
 	granted(task);
+}
+
+static void write_lock_granted(struct lun_lock *lock)
+{
+	struct scsi_task *task = container_of(lock, struct scsi_task, lock);
+
+	if (!scsi_paths_look_later(task))
+		scsi_block_go_on(task, false);
 }
 
 /* True: at once. */
@@ -72,17 +82,22 @@ static bool lock_take(struct scsi_task *task, uint64_t lba, uint64_t blocks, boo
 	task->lock.exclusive = exclusive;
 	task->lock.granted = lock_granted;
 	task->lock.reply_to = task->reactor->mailbox;
+	task->lock.taker = NULL;
+	task->lock.ordered = false;
 	task->state[15] = (uintptr_t)granted;
-	return lun_lock_take(&task->lock);
+	return task->command->access == ACCESS_WRITE ? scsi_paths_lock(&task->lock, task->itl) : lun_lock_take(&task->lock);
 }
 
 void scsi_block_lock(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
 		     void (*granted)(struct scsi_task *task))
 {
-	if (!lock_take(task, lba, blocks, exclusive, write_lock_granted, granted))
-		return;
-	scsi_tokens_overwritten(task->itl->lu, lba, blocks);
-	granted(task);
+	if (lock_take(task, lba, blocks, exclusive, write_lock_granted, granted))
+		write_lock_granted(&task->lock);
+}
+
+bool scsi_block_lock_waits(const struct scsi_task *task)
+{
+	return task->lock.lun && task->lock.granted == write_lock_granted && lun_lock_waits(&task->lock);
 }
 
 static void quiet(struct lun_lock *lock)

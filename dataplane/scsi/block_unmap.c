@@ -104,9 +104,32 @@ static void unmap_run(struct scsi_task *task)
 	task->state[UNMAP_BUSY] = 0;
 }
 
+static void unmap_granted(struct scsi_task *task)
+{
+	if (scsi_path_is_there(task, task->itl, &task->lock))
+		unmap_run(task);
+	else
+		scsi_finish(task);
+}
+
+/* The range that holds all ranges. */
+static struct unmap_range unmap_hull(const struct scsi_task *task)
+{
+	uint64_t first = UINT64_MAX, end = 0;
+
+	for (unsigned i = 0; i < task->state[UNMAP_COUNT]; i++) {
+		struct unmap_range range = unmap_range(task, i);
+
+		first = range.lba < first ? range.lba : first;
+		end = range.lba + range.blocks > end ? range.lba + range.blocks : end;
+	}
+	return (struct unmap_range){ first, end - first };
+}
+
 void scsi_unmap(struct scsi_task *task)
 {
 	int count = task->data_bytes ? check_unmap_list(task) : 0; /* an empty list is not an error */
+	struct unmap_range hull;
 
 	if (count <= 0) {
 		scsi_finish(task);
@@ -114,8 +137,8 @@ void scsi_unmap(struct scsi_task *task)
 	}
 	task->state[UNMAP_NEXT] = task->state[UNMAP_BUSY] = task->state[UNMAP_RESULT] = 0;
 	task->state[UNMAP_COUNT] = (uint64_t)count;
-	/* All of the LUN, shared: several ranges have one lock, and only COMPARE AND WRITE minds. */
-	scsi_block_quiesce(task, 0, lun_capacity_blocks(task->itl->lu->lun), false, unmap_run);
+	hull = unmap_hull(task);
+	scsi_block_quiesce(task, hull.lba, hull.blocks, false, unmap_granted);
 }
 
 /* --- WRITE SAME --- */

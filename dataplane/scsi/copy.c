@@ -383,7 +383,7 @@ static void write_piece(struct lane *lane)
 		fail_for_sanitize(lane);
 		return;
 	}
-	if (gives_up(lane->copy)) {
+	if (gives_up(lane->copy) || !scsi_path_is_there(lane->copy->task, piece->destination, &lane->lock)) {
 		fail(lane->copy, lane->position);
 		lane_end(lane);
 		return;
@@ -409,7 +409,7 @@ static void lock_and_write(struct lane *lane)
 		fail_for_sanitize(lane);
 		return;
 	}
-	if (lun_lock_take(&lane->lock))
+	if (scsi_paths_lock(&lane->lock, lane->piece.destination))
 		write_piece(lane);
 }
 

@@ -72,6 +72,7 @@ enum scsi_asc { /* ASC << 8 | ASCQ, SPC-4 annex F */
 	ASC_WRITE_PROTECTED = 0x2700,
 	ASC_SOFTWARE_WRITE_PROTECTED = 0x2702,
 	ASC_SPACE_ALLOCATION_FAILED = 0x2707,
+	ASC_NEXUS_LOST = 0x2907,
 	ASC_SANITIZE_FAILED = 0x3103,
 	ASC_SAVING_NOT_SUPPORTED = 0x3900,
 	ASC_MEDIUM_NOT_PRESENT = 0x3a00,
@@ -241,6 +242,9 @@ void scsi_order_leave_sequenced(struct scsi_task *task);
 
 /* --- objects --- */
 
+/* How many nexuses of its LU the initiator of this one has, by name (paths.c); changed under the lu lock. */
+enum scsi_path { PATH_ONLY, PATH_NEW, PATH_ONE_OF };
+
 struct scsi_itl {
 	struct scsi_nexus *nexus;
 	struct scsi_lu *lu;
@@ -248,6 +252,7 @@ struct scsi_itl {
 	struct list in_groups;     /* scsi_port_groups.itls; its lock */
 	_Atomic uint32_t allowed;  /* bit (1 << enum scsi_access): what reservations let through; and one bit
 				      (1 << (ALLOWED_STATE + enum alua_state)): the state of the path */
+	_Atomic uint8_t path;      /* enum scsi_path */
 	uint8_t access_state;      /* enum alua_state of the nexus' target port group; lu lock */
 	_Atomic uint32_t ua;       /* bit (1 << enum scsi_ua) */
 	struct scsi_task_set set;
@@ -386,6 +391,17 @@ void scsi_abandon(struct scsi_task *task);           /* it executes and was abor
 void scsi_abandoned_is_done(struct scsi_task *task);
 bool scsi_behind_abandoned(const struct scsi_task *task); /* it would write what an abandoned one may still write: BUSY */
 
+/* --- writes of one initiator by several nexuses (paths.c) --- */
+
+void scsi_paths_attach(struct scsi_itl *itl);       /* it is in lu->itls; lu lock */
+void scsi_paths_detach(const struct scsi_itl *itl); /* it is, or just was; lu lock */
+/* lun_lock_take() for a write of the nexus: sets what orders it against those of the others. lock->exclusive may be set. */
+bool scsi_paths_lock(struct lun_lock *lock, const struct scsi_itl *itl);
+/* The lock is held: may it write, or has its initiator given up the path? False: the task has sense. */
+bool scsi_path_is_there(struct scsi_task *task, struct scsi_itl *itl, const struct lun_lock *lock);
+/* The same for task->lock at the end of the turn: scsi_block_go_on() is called then. False: there is no other path. */
+bool scsi_paths_look_later(struct scsi_task *task);
+
 /* --- tasks (task.c) --- */
 
 static inline struct scsi_lu *scsi_task_lu(const struct scsi_task *task)
@@ -456,7 +472,11 @@ void scsi_block_submit(struct scsi_task *task, void (*done)(struct lun_io *io, i
 void scsi_block_lock(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
 		     void (*granted)(struct scsi_task *task));
 
-/* The same for what is no write of this range, aborted or not: tokens of the range stay valid. */
+void scsi_block_go_on(struct scsi_task *task, bool path_gone); /* the lock is held, the path was looked at */
+bool scsi_block_lock_waits(const struct scsi_task *task); /* its lock was asked for by that and is not granted yet */
+
+/* The same for what is no write of this range, aborted or not: tokens of the range stay valid, and granted() looks whether
+ * the path is there. */
 void scsi_block_quiesce(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool exclusive,
 			void (*granted)(struct scsi_task *task));
 

@@ -133,6 +133,7 @@ void scsi_lu_attach(struct scsi_lu *lu, struct scsi_itl *itl)
 	pthread_mutex_lock(&lu->lock);
 	list_append(&lu->itls, &itl->in_lu);
 	scsi_lu_recompute_itl(lu, itl);
+	scsi_paths_attach(itl);
 	pthread_mutex_unlock(&lu->lock);
 }
 
@@ -140,6 +141,7 @@ void scsi_lu_detach(struct scsi_lu *lu, struct scsi_itl *itl)
 {
 	pthread_mutex_lock(&lu->lock);
 	list_remove(&itl->in_lu);
+	scsi_paths_detach(itl);
 	if (lu->reserve6 == itl) {
 		lu->reserve6 = NULL;
 		scsi_lu_recompute_access(lu);

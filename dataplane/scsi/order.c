@@ -131,12 +131,13 @@ void scsi_reactor_init(struct scsi_reactor *reactor)
 	list_init(&reactor->ready);
 	reactor->ready_posted = false;
 	list_init(&reactor->paused);
+	list_init(&reactor->locked);
 	reactor->copy_due_ns = 0;
 }
 
 void scsi_task_aborted(struct scsi_task *task)
 {
-	if (task->order == ORDER_BLOCKED || task->order == ORDER_READY)
+	if (task->order == ORDER_BLOCKED || task->order == ORDER_READY || scsi_block_lock_waits(task))
 		scsi_finish(task);
 	else
 		scsi_abandon(task);

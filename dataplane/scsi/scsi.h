@@ -67,8 +67,12 @@ struct scsi_reactor {
 	/* and copies that wait for the rate (copy.c) */
 	struct list paused;
 	uint64_t copy_due_ns;
+	/* and writes that have their locks and will look at their paths (paths.c) */
+	struct list locked; /* struct scsi_task.in_locked */
 };
 void scsi_reactor_init(struct scsi_reactor *reactor); /* the private part; before the first task */
+/* At the end of a turn, in place of store_ctx_flush(), which it calls: what waited for that goes to the store. Their number. */
+unsigned scsi_reactor_flush(struct scsi_reactor *reactor);
 void scsi_reactor_tick(struct scsi_reactor *reactor); /* about once a second while there are tasks; the reactor's thread */
 
 /* Task attributes of a SCSI Command PDU (RFC 7143 11.3.1.3). ACA is refused: no auto contingent allegiance here (INQUIRY
@@ -86,6 +90,9 @@ struct scsi_task {
 	uint64_t tag;            /* initiator task tag, unique in the nexus */
 	uint32_t expected_bytes; /* Expected Data Transfer Length of a command that brings data; 0: unknown */
 	void (*done)(struct scsi_task *task);
+	/* Whether the initiator has closed the connection that the command came by, though we may not have read so far. NULL:
+	 * it has not. Asked only where the initiator has other paths. */
+	bool (*path_gone)(const struct scsi_task *task);
 
 	/* set by begin */
 	enum scsi_direction direction;
@@ -110,6 +117,7 @@ struct scsi_task {
 	uint8_t order;           /* enum scsi_order */
 	bool abandoned;          /* in the list below (abandoned.c) */
 	struct list in_abandoned; /* scsi_lu.abandoned */
+	struct list in_locked;   /* reactor->locked */
 	struct list in_set, in_ready; /* scsi_itl.set.sequenced, reactor->ready; when order says so */
 	struct lun_io   io;
 	struct lun_lock lock;
@@ -130,7 +138,8 @@ void scsi_task_end(struct scsi_task *task);
 void scsi_task_fail(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
 /* The same for a task that was begun and will not be executed: nobody waits for it any more. */
 void scsi_task_give_up(struct scsi_task *task, uint8_t key, uint16_t asc_ascq);
-/* task->aborted was set after scsi_task_execute(): one that waits for its turn ends now, done() comes before this returns;
+/* task->aborted was set after scsi_task_execute(): one that waits for its turn, or for other writes of its blocks, ends now,
+ * done() comes before this returns;
  * others end when their step is through, and until then no later write, of whatever nexus, may touch what they write. */
 void scsi_task_aborted(struct scsi_task *task);
 

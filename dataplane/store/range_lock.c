@@ -6,6 +6,7 @@
 
 #define EXCLUSIVE_ONE (UINT64_C(1) << 32)
 #define SHARED_MASK   (EXCLUSIVE_ONE - 1)
+#define REGION_SHIFT  11
 
 enum { HELD, WAITING, MAILED };
 
@@ -52,23 +53,63 @@ void range_locks_init(struct range_locks *locks)
 {
 	atomic_init(&locks->users, 0);
 	pthread_mutex_init(&locks->lock, NULL);
-	list_init(&locks->held);
+	for (unsigned i = 0; i <= RANGE_REGIONS; i++)
+		list_init(&locks->held[i]);
 	list_init(&locks->waiting);
 }
 
 void range_locks_fini(struct range_locks *locks)
 {
-	assert(list_empty(&locks->held) && list_empty(&locks->waiting));
+	for (unsigned i = 0; i <= RANGE_REGIONS; i++)
+		assert(list_empty(&locks->held[i]));
+	assert(list_empty(&locks->waiting));
 	pthread_mutex_destroy(&locks->lock);
+}
+
+static bool exclude_each_other(const struct range_lock *a, const struct range_lock *b)
+{
+	if (a->exclusive || b->exclusive)
+		return true;
+	return (a->ordered || b->ordered) && a->taker && b->taker && a->taker != b->taker;
 }
 
 static bool conflict(const struct range_lock *a, const struct range_lock *b)
 {
-	if (!a->exclusive && !b->exclusive)
+	if (!exclude_each_other(a, b))
 		return false;
 	if (!a->count || !b->count)
 		return false;
 	return a->first <= b->first ? b->first - a->first < a->count : a->first - b->first < b->count;
+}
+
+/* The region it lies in, RANGE_REGIONS: several. Locks of one region look at few others however many are held. */
+static unsigned region(const struct range_lock *lock)
+{
+	uint64_t first = lock->first >> REGION_SHIFT;
+
+	if (lock->count > 1u << REGION_SHIFT || (lock->count && (lock->first + lock->count - 1) >> REGION_SHIFT != first))
+		return RANGE_REGIONS;
+	return first % RANGE_REGIONS;
+}
+
+static bool conflicts_in(const struct list *held, const struct range_lock *lock)
+{
+	list_for_each(pos, held)
+		if (conflict(lock, container_of(pos, struct range_lock, link)))
+			return true;
+	return false;
+}
+
+static bool conflicts_with_held(const struct range_locks *locks, const struct range_lock *lock)
+{
+	unsigned where = region(lock);
+
+	if (where < RANGE_REGIONS)
+		return conflicts_in(&locks->held[where], lock) || conflicts_in(&locks->held[RANGE_REGIONS], lock);
+	for (unsigned i = 0; i <= RANGE_REGIONS; i++)
+		if (conflicts_in(&locks->held[i], lock))
+			return true;
+	return false;
 }
 
 /* Against every recorded lock, and every waiting one that came before. Mutex held. */
@@ -76,9 +117,8 @@ static bool may_have(struct range_locks *locks, const struct range_lock *lock)
 {
 	if (lock->exclusive && (atomic_load(&locks->users) & SHARED_MASK))
 		return false;
-	list_for_each(pos, &locks->held)
-		if (conflict(lock, container_of(pos, struct range_lock, link)))
-			return false;
+	if (conflicts_with_held(locks, lock))
+		return false;
 	list_for_each(pos, &locks->waiting) {
 		const struct range_lock *earlier = container_of(pos, struct range_lock, link);
 
@@ -114,35 +154,45 @@ static void grant_waiting(struct range_locks *locks)
 		if (!may_have(locks, lock))
 			continue;
 		list_remove(pos);
-		list_append(&locks->held, pos);
+		list_append(&locks->held[region(lock)], pos);
 		lock->state = MAILED;
 		mailbox_post(lock->reply_to, &lock->grant->mail);
 	}
 }
 
-static bool take_recorded(struct range_locks *locks, struct range_lock *lock)
+/* Granted, or left waiting if it has what it takes. */
+static bool hold_or_wait(struct range_locks *locks, struct range_lock *lock)
 {
-	bool granted = true;
+	bool granted;
 
-	lock->locks = locks;
-	lock->anonymous = false;
 	pthread_mutex_lock(&locks->lock);
-	if (may_have(locks, lock)) {
-		list_append(&locks->held, &lock->link);
+	granted = may_have(locks, lock);
+	if (granted) {
+		list_append(&locks->held[region(lock)], &lock->link);
 		lock->state = HELD;
-	} else {
+	} else if (lock->grant) {
 		lock->grant->lock = lock;
 		lock->grant->mail.run = deliver;
 		list_append(&locks->waiting, &lock->link);
 		lock->state = WAITING;
-		granted = false;
 	}
 	pthread_mutex_unlock(&locks->lock);
-	if (granted) {
-		grant_put(lock->grant);
-		lock->grant = NULL;
-	}
 	return granted;
+}
+
+static bool take_recorded(struct range_locks *locks, struct range_lock *lock)
+{
+	lock->locks = locks;
+	lock->anonymous = false;
+	lock->grant = NULL;
+	if (hold_or_wait(locks, lock))
+		return true;
+	lock->grant = grant_get(); /* not under the mutex; meanwhile it may have become free */
+	if (!hold_or_wait(locks, lock))
+		return false;
+	grant_put(lock->grant);
+	lock->grant = NULL;
+	return true;
 }
 
 /* One anonymous shared lock less; the last one lets a waiting exclusive lock go. */
@@ -159,7 +209,7 @@ static void drop_anonymous(struct range_locks *locks)
 
 bool range_lock_take(struct range_locks *locks, struct range_lock *lock)
 {
-	if (!lock->exclusive) {
+	if (!lock->exclusive && !lock->ordered) {
 		if (atomic_fetch_add(&locks->users, 1) < EXCLUSIVE_ONE) {
 			lock->locks = locks;
 			lock->anonymous = true;
@@ -167,10 +217,21 @@ bool range_lock_take(struct range_locks *locks, struct range_lock *lock)
 		}
 		drop_anonymous(locks);
 	}
-	lock->grant = grant_get();
 	if (lock->exclusive)
 		atomic_fetch_add(&locks->users, EXCLUSIVE_ONE);
 	return take_recorded(locks, lock);
+}
+
+bool range_lock_waits(const struct range_lock *lock)
+{
+	bool waits;
+
+	if (lock->anonymous)
+		return false;
+	pthread_mutex_lock(&lock->locks->lock);
+	waits = lock->state != HELD;
+	pthread_mutex_unlock(&lock->locks->lock);
+	return waits;
 }
 
 void range_lock_release(struct range_lock *lock)

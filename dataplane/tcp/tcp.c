@@ -1,6 +1,7 @@
 /* Connections: attach, close, and the datamover operations. See tcp.h; receive.c and send.c have the two directions. */
 #include "dataplane/tcp/tcp.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -141,6 +142,13 @@ static void terminate(struct datamover *mover)
 	tcp_drop_queue(tcp);
 }
 
+static bool peer_closed(const struct datamover *mover)
+{
+	struct pollfd socket = { .fd = container_of(mover, struct tcp_connection, mover)->fd, .events = POLLRDHUP };
+
+	return poll(&socket, 1, 0) == 1;
+}
+
 static void mover_free(struct datamover *mover)
 {
 	struct tcp_connection *tcp = tcp_of(mover);
@@ -169,6 +177,7 @@ static const struct datamover_ops ops = {
 	.resume = resume,
 	.finish = finish,
 	.terminate = terminate,
+	.peer_closed = peer_closed,
 	.free = mover_free,
 	.release = release,
 };

@@ -229,7 +229,7 @@ static void take_key(struct initiator *i, const char *text)
 		i->target_mrdsl = (uint32_t)n;
 }
 
-static size_t login_text(char *text, size_t room, const char *target, uint32_t isid)
+static size_t login_text(char *text, size_t room, const char *target, uint32_t host)
 {
 	int n = snprintf(text, room,
 			 "InitiatorName=iqn.2026-11.io.lunette.bench:%x%cSessionType=Normal%cTargetName=%s%c"
@@ -237,7 +237,7 @@ static size_t login_text(char *text, size_t room, const char *target, uint32_t i
 			 "MaxRecvDataSegmentLength=262144%cMaxBurstLength=1048576%cFirstBurstLength=262144%c"
 			 "MaxOutstandingR2T=4%cMaxConnections=1%cDataPDUInOrder=Yes%cDataSequenceInOrder=Yes%c"
 			 "DefaultTime2Wait=2%cDefaultTime2Retain=0%c",
-			 isid, 0, 0, target, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+			 host, 0, 0, target, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	return (size_t)n;
 }
 
@@ -276,10 +276,10 @@ static int login_step(struct initiator *i, const char *text, size_t len, uint32_
 	return (h[1] & 0x83) == 0x83;
 }
 
-int initiator_open(struct initiator *i, const char *address, const char *target, uint32_t isid)
+int initiator_open(struct initiator *i, const char *address, const char *target, uint32_t host, uint32_t isid)
 {
 	char text[2048];
-	size_t len = login_text(text, sizeof text, target, isid);
+	size_t len = login_text(text, sizeof text, target, host);
 	int rc = 0;
 
 	*i = (struct initiator){ .cmd_sn = 1, .immediate_data = true, .initial_r2t = false, .first_burst = 262144,

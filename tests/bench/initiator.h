@@ -30,8 +30,9 @@ struct initiator {
 	size_t   taken;                    /* bytes of the PDU that initiator_receive() gave last */
 };
 
-/* Connects and logs in. address: "127.0.0.1:3260". isid: makes the session another one. 0, or -1 with a line on stderr. */
-int  initiator_open(struct initiator *i, const char *address, const char *target, uint32_t isid);
+/* Connects and logs in. address: "127.0.0.1:3260". host: the end of the
+ * initiator name; isid: the initiator port of that host. 0, or -1 with a line on stderr. */
+int  initiator_open(struct initiator *i, const char *address, const char *target, uint32_t host, uint32_t isid);
 void initiator_close(struct initiator *i);
 
 /* Room for a PDU with this data segment behind what is built already; NULL: send first. The header is zeroed and has its

@@ -2,8 +2,9 @@
  * One load on one target, measured: fixed-size random I/O at a fixed queue depth over one or more sessions.
  *
  * usage: load --address IPV4:PORT --target IQN[,IQN...] --lun N --op read|write --bytes N --depth N --sessions N
- *             --seconds S [--warmup S] [--spin] [--cpu-of PID,PID...] [--fill]
- * Session n uses target n modulo the number of targets. Prints one line of JSON: I/O per second, latency percentiles in
+ *             --seconds S [--warmup S] [--spin] [--cpu-of PID,PID...] [--fill] [--one-host]
+ * Session n uses target n modulo the number of targets. Each is of a host of its own, or all are paths of one host.
+ * Prints one line of JSON: I/O per second, latency percentiles in
  * microseconds, CPU microseconds of the given processes per I/O, and how busy this client was (near 1: the client is
  * what was measured).
  */
@@ -36,7 +37,7 @@ static struct {
 	const char *address, *targets[TARGETS_MAX], *pids[PIDS_MAX];
 	unsigned target_count, pid_count, lun, depth, sessions;
 	uint32_t bytes;
-	bool write, spin, fill; /* fill: once through the LUN, in order, instead of at random for a time */
+	bool write, spin, one_host, fill; /* fill: once through the LUN, in order, instead of at random for a time */
 	double seconds, warmup;
 } options = { .depth = 1, .sessions = 1, .bytes = 4096, .seconds = 3, .warmup = 0.5 };
 
@@ -231,7 +232,7 @@ static bool open_session(struct session *s, unsigned number)
 	uint64_t last;
 
 	if (initiator_open(&s->link, options.address, options.targets[number % options.target_count],
-			   0x10000u + number) != 0)
+			   0x10000u + (options.one_host ? 0 : number), number) != 0)
 		return false;
 	s->lun[0] = (uint8_t)(options.lun >> 8);
 	s->lun[1] = (uint8_t)options.lun;
@@ -279,6 +280,7 @@ static bool parse(int argc, char **argv)
 		{ "op", 1, NULL, 'o' },      { "bytes", 1, NULL, 'b' },   { "depth", 1, NULL, 'd' },
 		{ "sessions", 1, NULL, 's' }, { "seconds", 1, NULL, 'S' }, { "warmup", 1, NULL, 'w' },
 		{ "spin", 0, NULL, 'x' },    { "cpu-of", 1, NULL, 'c' },  { "fill", 0, NULL, 'f' },
+		{ "one-host", 0, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -296,6 +298,7 @@ static bool parse(int argc, char **argv)
 		case 'w': options.warmup = atof(optarg); break;
 		case 'x': options.spin = true; break;
 		case 'f': options.fill = options.write = true; break;
+		case 'h': options.one_host = true; break;
 		case 'c': options.pid_count = split(optarg, options.pids, PIDS_MAX); break;
 		default: return false;
 		}

@@ -90,7 +90,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	started = now_ns();
 	for (unsigned i = 0; i < options.count; i++) {
-		if (initiator_open(&links[i], options.address, options.target, 0x20000u + i) != 0) {
+		if (initiator_open(&links[i], options.address, options.target, 0x20000u + i, 0) != 0) {
 			fprintf(stderr, "sessions: login %u failed\n", i + 1);
 			return EXIT_FAILURE;
 		}

@@ -165,7 +165,7 @@ static void turn(void)
 		check(round < 100000);
 		reactor.now_ns = clock_now_ns() + run.later_ns;
 		busy = mailbox_run(&mailbox);
-		store_ctx_flush(reactor.scsi.store);
+		scsi_reactor_flush(&reactor.scsi);
 		busy += store_ctx_reap(reactor.scsi.store);
 		busy += !list_empty(&tcp_reactor.dirty) || reactor.released || reactor.check_aborts;
 		tcp_reactor_flush(&tcp_reactor);

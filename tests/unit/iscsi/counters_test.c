@@ -228,12 +228,14 @@ static void an_aborted_command_is_in_the_queue_depth_as_long_as_the_store_works_
 	struct house *house = house_new(NULL);
 	struct wire *wire = wire_login(house, ""), *other = wire_login(house, "");
 	struct slots slots = slots_of(wire), of_other = slots_of(other);
+	uint32_t itt;
 
 	(void)state;
 	house_rules(house, "[{\"op\": \"write\", \"count\": 0, \"hold\": true}]");
-	wire_task_management(wire, 1, 0, wire_write10(wire, 0, 1, data, 512), wire->cmdsn - 1);
+	itt = wire_write10(wire, 0, 1, data, 512);
 	wire_write10(other, 8, 1, data, 512);
 	house_until_held(house, 2);
+	wire_task_management(wire, 1, 0, itt, wire->cmdsn - 1);
 	house_turn(house);
 	assert_int_equal(slots.slot[SESSION]->value[STAT_queue_depth], 1);
 	assert_int_equal(slots.slot[LUN]->value[STAT_queue_depth], 2);

@@ -75,6 +75,7 @@ struct wire {
 	bool stuck;             /* nothing is built: the peer takes no data */
 	bool keep;              /* what is built is not reported as sent */
 	bool paused, finishing, terminated, freed, inside;
+	bool peer_closed;       /* the peer has, and we have not read so far */
 	struct iscsi_params params;
 	struct came came[WIRE_SENT];
 	unsigned came_count, read_at;
@@ -233,6 +234,11 @@ static inline void wire_terminate(struct datamover *mover)
 	wire_report(&wire->queue);
 }
 
+static inline bool wire_peer_closed(const struct datamover *mover)
+{
+	return container_of(mover, struct wire, mover)->peer_closed;
+}
+
 static inline void wire_gone(struct datamover *mover)
 {
 	struct wire *wire = wire_of(mover);
@@ -245,7 +251,7 @@ static inline void wire_gone(struct datamover *mover)
 static const struct datamover_ops wire_ops = {
 	.name = "test", .send_control = wire_queue, .put_data = wire_queue, .get_data = wire_get_data,
 	.enable = wire_enable, .set_max_send = wire_set_max_send, .resume = wire_resume, .finish = wire_finish,
-	.terminate = wire_terminate, .free = wire_gone,
+	.terminate = wire_terminate, .peer_closed = wire_peer_closed, .free = wire_gone,
 };
 
 /* --- the house --- */
@@ -368,7 +374,7 @@ static inline unsigned house_turn_one(struct house *house, struct house_reactor 
 
 	part->iscsi.now_ns = clock_now_ns() + house->later_ns;
 	count = mailbox_run(&part->mailbox);
-	store_ctx_flush(part->iscsi.scsi.store);
+	count += scsi_reactor_flush(&part->iscsi.scsi);
 	count += store_ctx_reap(part->iscsi.scsi.store);
 	for (unsigned i = 0; i < house->wire_count; i++)
 		if (house->wire[i]->connection && house->wire[i]->connection->reactor == &part->iscsi)

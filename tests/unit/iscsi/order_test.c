@@ -251,7 +251,7 @@ static void a_connection_may_end_while_tasks_wait_or_are_about_to_start(void **s
 		if (released) {
 			house_rules(house, NULL);
 			store_fault_release(house->store);
-			store_ctx_flush(house->reactor[0].iscsi.scsi.store);
+			scsi_reactor_flush(&house->reactor[0].iscsi.scsi);
 			store_ctx_reap(house->reactor[0].iscsi.scsi.store);
 		}
 		iscsi_connection_drop(wire->connection, NULL);

@@ -170,7 +170,7 @@ static void a_lun_reset_waits_for_the_tasks_of_every_session(void **state)
 	(void)state;
 	house_rules(house, hold_writes);
 	wire_write10(other, 0, 1, data, 512);
-	wire_write10(wire, 0, 1, data, 512);
+	wire_write10(wire, 1, 1, data, 512);
 	house_until_held(house, 2);
 	tmf = wire_task_management(wire, LU_RESET, 0, 0, 0);
 	wire_nothing(wire);
@@ -216,7 +216,7 @@ static void two_sessions_reset_at_once_and_both_are_answered(void **state)
 		wire_settle(other);
 		house_rules(house, hold_writes);
 		wire_write10(wire, 0, 1, data, 512);
-		wire_write10(other, 0, 1, data, 512);
+		wire_write10(other, 1, 1, data, 512);
 		house_until_held(house, 2);
 		a = wire_task_management(wire, LU_RESET, 0, 0, 0);
 		b = wire_task_management(other, LU_RESET, 0, 0, 0);
@@ -239,7 +239,7 @@ static void a_session_that_ends_during_its_reset_leaves_nothing(void **state)
 	(void)state;
 	house_rules(house, hold_writes);
 	wire_write10(other, 0, 1, data, 512);
-	wire_write10(wire, 0, 1, data, 512);
+	wire_write10(wire, 1, 1, data, 512);
 	house_until_held(house, 2);
 	wire_task_management(wire, LU_RESET, 0, 0, 0);
 	house_turn(house);

@@ -569,7 +569,7 @@ static void waits_for_the_lock(const uint8_t *cdb, const void *bytes, uint32_t l
 	world_give_data(&world, task, bytes, len);
 	scsi_task_execute(task);
 	for (unsigned turn = 0; waits && turn < 3; turn++) {
-		store_ctx_flush(world.reactor.store);
+		scsi_reactor_flush(&world.reactor);
 		store_ctx_reap(world.reactor.store);
 		mailbox_run(&world.mailbox);
 		assert_int_equal(task->tag, 0);

@@ -26,6 +26,7 @@ struct world {
 	struct scsi_reactor reactor;
 	struct scsi_inventory *inventory;
 	struct scsi_port_groups *groups; /* with explicit_alua */
+	bool one_initiator;
 	struct scsi_nexus *nexus[WORLD_NEXUSES];
 };
 
@@ -34,6 +35,7 @@ struct world_options {
 	uint64_t size_bytes;     /* 0: WORLD_BYTES */
 	uint64_t object_bytes;   /* 0: as the store likes */
 	bool thick, read_only, removable;
+	bool one_initiator;      /* all nexuses are paths of one */
 	bool explicit_alua;      /* nexus n is one of target port group 1 + n % 2 */
 	struct docstore *documents;
 	uint64_t epoch;
@@ -114,6 +116,8 @@ static inline void world_nexuses(struct world *w)
 	for (unsigned i = 0; i < WORLD_NEXUSES; i++) {
 		struct scsi_port port = world_port(i);
 
+		if (w->one_initiator)
+			strcpy(port.initiator_name, world_port(0).initiator_name);
 		if (w->groups)
 			port.portal_group_tag = port.relative_port_id = (uint16_t)(1 + i % 2);
 		w->nexus[i] = scsi_nexus_new(i + 1, &port, w->inventory);
@@ -142,6 +146,7 @@ static inline void world_init(struct world *w, const struct world_options *optio
 	assert(w->lu);
 	if (options->explicit_alua)
 		world_groups(w);
+	w->one_initiator = options->one_initiator;
 	world_nexuses(w);
 }
 
@@ -172,8 +177,7 @@ static inline void world_turn(struct world *w)
 {
 	struct pollfd fds[] = { { store_ctx_fd(w->reactor.store), POLLIN, 0 }, { mailbox_fd(&w->mailbox), POLLIN, 0 } };
 
-	store_ctx_flush(w->reactor.store);
-	if (store_ctx_reap(w->reactor.store) + mailbox_run(&w->mailbox))
+	if (scsi_reactor_flush(&w->reactor) + store_ctx_reap(w->reactor.store) + mailbox_run(&w->mailbox))
 		return;
 	poll(fds, 2, 1000);
 	mailbox_run(&w->mailbox);
@@ -225,6 +229,7 @@ static inline struct scsi_task *world_task(struct world *w, struct scsi_nexus *n
 	task->tag = 0;
 	task->expected_bytes = expected_bytes;
 	task->done = world_done;
+	task->path_gone = NULL;
 	task->aborted = false;
 	return task;
 }

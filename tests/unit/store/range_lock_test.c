@@ -27,6 +27,8 @@ static bool take(struct range_locks *locks, struct taker *taker, struct mailbox 
 	taker->lock.exclusive = exclusive;
 	taker->lock.granted = on_granted;
 	taker->lock.reply_to = mailbox;
+	taker->lock.taker = NULL;
+	taker->lock.ordered = false;
 	taker->granted = false;
 	taker->granted = range_lock_take(locks, &taker->lock);
 	return taker->granted;
@@ -66,6 +68,53 @@ static void shared_locks_overlap_freely(void **state)
 	assert_true(take(&f->locks, &f->t[1], &f->mailbox, 5, 10, false));
 	range_lock_release(&f->t[0].lock);
 	range_lock_release(&f->t[1].lock);
+}
+
+/* Takes a shared lock on [0, 10) for somebody. */
+static bool take_for(struct fixture *f, unsigned index, const void *somebody, bool ordered)
+{
+	struct taker *taker = &f->t[index];
+
+	*taker = (struct taker){ .lock = { .count = 10, .granted = on_granted, .reply_to = &f->mailbox, .taker = somebody,
+					   .ordered = ordered } };
+	taker->granted = range_lock_take(&f->locks, &taker->lock);
+	return taker->granted;
+}
+
+static void ordered_locks_wait_for_those_of_other_takers(void **state)
+{
+	struct fixture *f = *state;
+	int one, other;
+
+	assert_true(take_for(f, 0, &one, true));
+	assert_true(take_for(f, 1, &one, true));
+	assert_false(take_for(f, 2, &other, true));
+	assert_true(range_lock_waits(&f->t[2].lock) && !range_lock_waits(&f->t[0].lock));
+	assert_true(take_for(f, 3, NULL, false));
+	range_lock_release(&f->t[0].lock);
+	mailbox_run(&f->mailbox);
+	assert_false(f->t[2].granted);
+	range_lock_release(&f->t[1].lock);
+	mailbox_run(&f->mailbox);
+	assert_true(f->t[2].granted);
+	range_lock_release(&f->t[2].lock);
+	range_lock_release(&f->t[3].lock);
+}
+
+/* Recorded for another reason, an exclusive lock. */
+static void a_recorded_lock_that_is_not_ordered_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	int one, other;
+
+	assert_true(take(&f->locks, &f->t[0], &f->mailbox, 100, 1, true));
+	assert_true(take_for(f, 1, &one, false));
+	assert_false(take_for(f, 2, &other, true));
+	range_lock_release(&f->t[0].lock);
+	range_lock_release(&f->t[1].lock);
+	mailbox_run(&f->mailbox);
+	assert_true(f->t[2].granted);
+	range_lock_release(&f->t[2].lock);
 }
 
 static void an_exclusive_lock_waits_for_shared_ones_and_is_waited_for(void **state)
@@ -108,6 +157,24 @@ static void exclusive_locks_that_do_not_overlap_are_held_together(void **state)
 	mailbox_run(&f->mailbox);
 	assert_true(f->t[4].granted);
 	range_lock_release(&f->t[4].lock);
+}
+
+/* Held locks are kept by region: those of one, those of several, and those whose end does not fit 64 bits find each other. */
+static void locks_of_one_region_and_of_several_find_each_other(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(take(&f->locks, &f->t[0], &f->mailbox, 5000, 1, true));
+	assert_false(take(&f->locks, &f->t[1], &f->mailbox, 2047, 2954, true));
+	assert_false(take(&f->locks, &f->t[2], &f->mailbox, 4999, UINT64_MAX, true));
+	range_lock_release(&f->t[0].lock);
+	mailbox_run(&f->mailbox);
+	assert_true(f->t[1].granted);
+	assert_false(take(&f->locks, &f->t[3], &f->mailbox, 2047, 1, true));
+	assert_true(take(&f->locks, &f->t[4], &f->mailbox, 2046, 1, true));
+	for (unsigned i = 1; i < 5; i++)
+		range_lock_release(&f->t[i].lock);
+	mailbox_run(&f->mailbox);
 }
 
 static void a_withdrawn_lock_is_not_granted_and_lets_others_pass(void **state)
@@ -212,8 +279,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(shared_locks_overlap_freely, setup, teardown),
+		cmocka_unit_test_setup_teardown(ordered_locks_wait_for_those_of_other_takers, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_recorded_lock_that_is_not_ordered_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_exclusive_lock_waits_for_shared_ones_and_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(exclusive_locks_that_do_not_overlap_are_held_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(locks_of_one_region_and_of_several_find_each_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_withdrawn_lock_is_not_granted_and_lets_others_pass, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_withdrawn_while_its_mail_is_under_way_may_be_freed, setup,
 						teardown),

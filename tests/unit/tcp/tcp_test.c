@@ -675,6 +675,31 @@ static void the_peers_end_ends_the_session_at_any_moment(void **state)
 	house_free(house);
 }
 
+/* The old path's write and its end are in the socket when the newer write is acknowledged through another path. */
+static void a_write_that_is_read_after_its_path_was_given_up_is_not_done(void **state)
+{
+	struct house *house = house_new(NULL);
+	struct wire *other = wire_login(house, "");
+	struct line line;
+	uint8_t bytes[1024], old[512], new[512];
+	size_t len;
+	uint32_t itt;
+
+	(void)state;
+	pattern(old, sizeof old, 1);
+	pattern(new, sizeof new, 2);
+	line_login(&line, house, "");
+	len = command_bytes(&line, bytes, 0xa1, cdb10(WRITE10, 0, 1), 512, old, 512);
+	assert_int_equal(send(line.peer, bytes, len, 0), len);
+	shutdown(line.peer, SHUT_WR);
+	itt = wire_write10(other, 0, 1, new, 512);
+	wire_response(other, itt, 0);
+	line_turn(&line);
+	wire_check_blocks(other, 0, 1, new);
+	line_close(&line);
+	house_free(house);
+}
+
 static void logout_is_answered_before_the_connection_ends(void **state)
 {
 	struct house *house = house_new(NULL);
@@ -709,6 +734,7 @@ int main(void)
 		cmocka_unit_test(writes_beyond_the_pool_end_however_their_data_is_cut),
 		cmocka_unit_test(a_paused_connection_whose_peer_goes_ends),
 		cmocka_unit_test(the_peers_end_ends_the_session_at_any_moment),
+		cmocka_unit_test(a_write_that_is_read_after_its_path_was_given_up_is_not_done),
 		cmocka_unit_test(logout_is_answered_before_the_connection_ends),
 	};
 
