@@ -2,6 +2,7 @@
 #include "api/health.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/handlers.h"
@@ -97,6 +98,38 @@ static void check_disk(struct reasons *r, const struct service *s)
 		    "Look at the state directory: is it full or read only?");
 }
 
+/* What the workers say about the space that the LUNs have; the first that holds is told. */
+static const struct {
+	enum stats_counter gauge;
+	enum health severity;
+	const char *detail, *remedy;
+} space_rows[] = {
+	{ STAT_store_full, HEALTH_ERROR, "writes fail, its store is full",
+	  "Free space in the store or grow it: writes go on by themselves. Look at the initiators, too: many make a file "
+	  "system read-only when a write has failed." },
+	{ STAT_space_short, HEALTH_WARNING, "less of its store is free than its space_threshold_percent",
+	  "Grow the store, move LUNs away, or let the initiators discard (fstrim) what they do not use." },
+};
+
+static void check_space(struct reasons *r, const struct service *s)
+{
+	struct counters *list;
+	size_t count = workers_collect(&s->workers, 0, &list);
+	char object[STATS_NAME_MAX + 8];
+
+	for (size_t i = 0; i < count; i++) {
+		size_t row = 0, rows = list[i].object.kind == OBJECT_LUN ? sizeof space_rows / sizeof space_rows[0] : 0;
+
+		while (row < rows && !list[i].value[space_rows[row].gauge])
+			row++;
+		if (row == rows)
+			continue;
+		snprintf(object, sizeof object, "lun:%s", list[i].object.name);
+		add(r, space_rows[row].severity, object, json_string(space_rows[row].detail), space_rows[row].remedy);
+	}
+	free(list);
+}
+
 static void check_monitor(struct reasons *r, const struct monitoring *m)
 {
 	if (m->monitor && monitor_state(m->monitor).paused)
@@ -116,6 +149,7 @@ json_t *health_view(const struct service *s, enum health *ret_health)
 	}
 	check_portals(&r, &s->portals);
 	check_disk(&r, s);
+	check_space(&r, s);
 	check_monitor(&r, &s->monitoring);
 	count = json_array_size(r.list);
 	summary = count == 0 ? json_string("Everything is served.") :

@@ -15,7 +15,6 @@
 #include "api/request.h"
 #include "api/service.h"
 #include "cluster/config.h"
-#include "monitor/collect.h"
 #include "monitor/monitor.h"
 
 #define BUCKET_STEP       8 /* of STATS_BUCKETS: four a power of two */
@@ -156,13 +155,9 @@ static void write_histogram(const struct page *page, const struct counters *list
 
 static void write_objects(const struct page *page, const struct service *s)
 {
-	const struct stats_segment *segments[WORKERS_MAX];
 	struct counters *list;
-	size_t count;
+	size_t count = workers_collect(&s->workers, MONITOR_SESSIONS_MAX, &list);
 
-	for (unsigned i = 0; i < s->workers.count; i++)
-		segments[i] = s->workers.worker[i].stats;
-	count = collect(segments, s->workers.count, "", MONITOR_SESSIONS_MAX, &list);
 	for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
 		for (unsigned i = 0; i < STATS_COUNTERS; i++)
 			if (counter_objects[i] & 1u << kind)

@@ -383,6 +383,15 @@ void workers_stats(struct workers *workers, const struct msg_STATS *stats)
 	close(stats->fd);
 }
 
+size_t workers_collect(const struct workers *workers, size_t sessions_max, struct counters **ret_list)
+{
+	const struct stats_segment *segments[WORKERS_MAX];
+
+	for (unsigned i = 0; i < workers->count; i++)
+		segments[i] = workers->worker[i].stats;
+	return collect(segments, workers->count, "", sessions_max, ret_list);
+}
+
 void workers_state(struct workers *workers, const struct msg_WORKER_STATE *state)
 {
 	struct worker *w;

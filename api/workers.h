@@ -17,7 +17,7 @@
 #include "api/loop.h"
 #include "channel.h"
 #include "list.h"
-#include "stats.h"
+#include "monitor/collect.h"
 
 #define WORKERS_MAX           64
 #define WORKER_SERVE_WAIT_MS  3000 /* how long an answer waits for the workers to have applied a change */
@@ -98,5 +98,7 @@ void workers_broadcast(struct workers *workers, enum message_kind kind, const vo
 bool workers_call(struct workers *workers, enum message_kind kind, int worker, const char *what,
 		  void (*done)(struct worker_call *call), void *arg);
 void worker_call_free(struct worker_call *call);
+/* What all workers have counted, added up: see collect(). */
+size_t workers_collect(const struct workers *workers, size_t sessions_max, struct counters **ret_list);
 
 #endif

@@ -3,9 +3,10 @@
  * worker's reactors without locks or system calls, read by control at any time.
  *
  * A slot is one (object, reactor): only that reactor writes its values (relaxed stores), readers add up the slots of an
- * object. One value has another writer: allocated_bytes is the manager thread's, in the LUN's slot of reactor 0. Slots are
- * claimed and released by the worker's manager thread or by the reactor for its sessions. Counters only grow within
- * a worker's life; a worker that starts anew clears the segment, so readers see a counter reset, not a jump.
+ * object. Some values have another writer: the gauges of a LUN (allocated_bytes, space_short, store_full) are the manager
+ * thread's, in the LUN's slot of reactor 0. Slots are claimed and released by the worker's manager thread or by the reactor
+ * for its sessions. Counters only grow within a worker's life; a worker that starts anew clears the segment, so readers see
+ * a counter reset, not a jump.
  * The values are declared once, in counters.def.
  *
  * Built with LUNETTE_NO_COUNTERS, nothing is counted and no clock is read for it: tests/bench/counters measures against
@@ -28,7 +29,7 @@
 #define STATS_SLOTS     16384
 #define STATS_NAME_MAX  288
 #define STATS_BUCKETS   96 /* latency histogram, log-linear: see stats_bucket() */
-#define STATS_VERSION   2
+#define STATS_VERSION   3
 
 enum stats_kind { STATS_FREE, STATS_WORKER, STATS_LUN, STATS_TARGET, STATS_SESSION };
 

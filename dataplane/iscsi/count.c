@@ -139,5 +139,7 @@ void iscsi_count_response(const struct iscsi_task *task)
 		add(task, STAT_check_conditions);
 		if (scsi_task_medium_error(scsi))
 			add(task, STAT_medium_errors);
+		if (scsi_task_space_error(scsi))
+			add(task, STAT_space_errors);
 	}
 }

@@ -48,6 +48,8 @@ struct iscsi_lun {
 	struct stats_slot **stats;     /* one a reactor, NULL behind the last */
 	uint64_t allocated_as_of;      /* reactor/allocated.c: how far it was written when it was last asked for */
 	unsigned allocated_pass;
+	uint64_t space_errors;         /* reactor/space.c: as of its last look */
+	unsigned full_looks;           /* looks for which the store still counts as full */
 	uint64_t unique;               /* tells a LUN from a later one with the same name */
 };
 

@@ -1,6 +1,7 @@
 /*
  * What the stores have left, for the thin LUNs on them: every LOOK_S seconds each store is asked on a pool thread, one
- * after the other, for it may block; its LUNs are told, and a threshold that is crossed becomes an event.
+ * after the other, for it may block; its LUNs are told, and a threshold that is crossed becomes an event. So does a store
+ * that is full: commands failed with 27h/07h since the last look.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +13,8 @@
 #include "dataplane/reactor/internal.h"
 #include "log.h"
 
-#define LOOK_S 5
+#define LOOK_S     5
+#define FULL_LOOKS 12 /* a store counts as full until so many looks have found no failed command: a minute */
 
 struct look {
 	struct offload_job job;
@@ -23,6 +25,18 @@ struct look {
 	uint64_t total_bytes, free_bytes;
 };
 
+static void set_gauge(const struct iscsi_lun *lun, enum stats_counter gauge, bool on)
+{
+	if (lun->stats[0])
+		atomic_store_explicit(&lun->stats[0]->value[gauge], on, memory_order_relaxed);
+}
+
+static void tell_control(struct worker *worker, const char *name, struct msg_EVENT *event)
+{
+	snprintf(event->object, sizeof event->object, "lun:%s", name);
+	worker_send(worker, MSG_EVENT, event);
+}
+
 static void tell_lun(struct worker *worker, struct iscsi_lun *lun, const struct look *look)
 {
 	uint64_t used = lun->stats[0] ? atomic_load_explicit(&lun->stats[0]->value[STAT_allocated_bytes], memory_order_relaxed) : 0;
@@ -30,16 +44,49 @@ static void tell_lun(struct worker *worker, struct iscsi_lun *lun, const struct 
 	enum scsi_space space = scsi_lu_set_space(lun->lu, look->total_bytes, look->free_bytes, used);
 	struct msg_EVENT event = { .kind = "space-threshold" };
 
-	if (lun->stats[0])
-		atomic_store_explicit(&lun->stats[0]->value[STAT_space_short], space != SPACE_ENOUGH, memory_order_relaxed);
+	set_gauge(lun, STAT_space_short, space != SPACE_ENOUGH);
 	if (space != SPACE_SHORT_NOW)
 		return;
-	snprintf(event.object, sizeof event.object, "lun:%s", name);
 	snprintf(event.text, sizeof event.text, "the store has %llu of %llu MiB left, less than the threshold of the LUN",
 		 (unsigned long long)(look->free_bytes >> 20), (unsigned long long)(look->total_bytes >> 20));
 	log_warning("space threshold reached lun=%s free_mib=%llu total_mib=%llu", name,
 		    (unsigned long long)(look->free_bytes >> 20), (unsigned long long)(look->total_bytes >> 20));
-	worker_send(worker, MSG_EVENT, &event);
+	tell_control(worker, name, &event);
+}
+
+/* A LUN for which no slot of statistics was left has none. */
+static uint64_t space_errors(const struct iscsi_lun *lun)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; lun->stats[i]; i++)
+		sum += atomic_load_explicit(&lun->stats[i]->value[STAT_space_errors], memory_order_relaxed);
+	return sum;
+}
+
+static void look_at_errors(struct worker *worker, struct iscsi_lun *lun)
+{
+	struct msg_EVENT event = { .kind = "store-full", .text = "the store has no space left: writes fail" };
+	uint64_t errors = space_errors(lun);
+	bool was_full = lun->full_looks > 0;
+
+	if (errors != lun->space_errors)
+		lun->full_looks = FULL_LOOKS;
+	else if (was_full)
+		lun->full_looks--;
+	lun->space_errors = errors;
+	set_gauge(lun, STAT_store_full, lun->full_looks > 0);
+	if (was_full || !lun->full_looks)
+		return;
+	log_error("store full, writes fail lun=%s", lun_attributes(lun->lun)->name);
+	tell_control(worker, lun_attributes(lun->lun)->name, &event);
+}
+
+static void look_for_full_stores(struct worker *worker)
+{
+	for (unsigned i = 0; i < ISCSI_LUN_BUCKETS; i++)
+		list_for_each(pos, &worker->node.luns[i])
+			look_at_errors(worker, container_of(pos, struct iscsi_lun, link));
 }
 
 static void ask_store(struct offload_job *job)
@@ -92,7 +139,10 @@ static void timer_ready(struct poll_source *source, uint32_t events)
 	uint64_t times;
 
 	(void)events;
-	if (read(worker->space.timer_fd, &times, sizeof times) == sizeof times && !worker->space.looking)
+	if (read(worker->space.timer_fd, &times, sizeof times) != sizeof times)
+		return;
+	look_for_full_stores(worker);
+	if (!worker->space.looking)
 		look_at(worker, 0);
 }
 

@@ -24,14 +24,26 @@ enum scsi_count scsi_task_class(const struct scsi_task *task)
 	return SCSI_COUNT_OTHER;
 }
 
+static bool has_descriptor_sense(const struct scsi_task *task)
+{
+	return (task->sense[0] & 0x7f) >= 0x72;
+}
+
 bool scsi_task_medium_error(const struct scsi_task *task)
 {
 	uint8_t key;
 
 	if (task->sense_len_bytes < 3)
 		return false;
-	key = (task->sense[0] & 0x7f) >= 0x72 ? task->sense[1] & 0xf : task->sense[2] & 0xf;
+	key = task->sense[has_descriptor_sense(task) ? 1 : 2] & 0xf;
 	return key == KEY_MEDIUM_ERROR || key == KEY_HARDWARE_ERROR;
+}
+
+bool scsi_task_space_error(const struct scsi_task *task)
+{
+	unsigned at = has_descriptor_sense(task) ? 2 : 12;
+
+	return task->sense_len_bytes >= at + 2 && get_be16(task->sense + at) == ASC_SPACE_ALLOCATION_FAILED;
 }
 
 void *scsi_task_user(const struct scsi_task *task)

@@ -149,6 +149,7 @@ enum scsi_count {
 };
 enum scsi_count scsi_task_class(const struct scsi_task *task);
 bool scsi_task_medium_error(const struct scsi_task *task); /* its sense says that the store failed */
+bool scsi_task_space_error(const struct scsi_task *task);  /* its sense says that the store had no space */
 void *scsi_task_user(const struct scsi_task *task);        /* scsi_lu_set_user() of its LU; NULL: none */
 /* Whether it works on the LU: it is addressed to it, or copies from it or to it. */
 bool scsi_task_uses(const struct scsi_task *task, const struct scsi_lu *lu);

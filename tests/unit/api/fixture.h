@@ -128,6 +128,22 @@ static inline void fake_connect(struct fixture *f)
 	channel_send(fds[1], MSG_HELLO, &(struct msg_HELLO){ .worker = 0, .generation = 0 });
 }
 
+/* What the fake worker counts into. */
+static inline struct stats_segment *segment_of(struct fixture *f)
+{
+	struct worker *worker = &f->service.workers.worker[0];
+	int fd;
+
+	if (!worker->stats) {
+		fd = stats_create();
+		assert_true(fd >= 0);
+		worker->stats = stats_map(fd, 1);
+		assert_non_null(worker->stats);
+		close(fd);
+	}
+	return worker->stats;
+}
+
 static inline void fake_die(struct fixture *f)
 {
 	loop_unwatch(&f->service.loop, &f->worker.watch);

@@ -7,21 +7,6 @@
 	"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"              \
 	"text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 
-static struct stats_segment *segment_of(struct fixture *f)
-{
-	struct worker *worker = &f->service.workers.worker[0];
-	int fd;
-
-	if (!worker->stats) {
-		fd = stats_create();
-		assert_true(fd >= 0);
-		worker->stats = stats_map(fd, 1);
-		assert_non_null(worker->stats);
-		close(fd);
-	}
-	return worker->stats;
-}
-
 static struct answered metrics(struct fixture *f, const char *accept)
 {
 	struct request_headers headers = { .accept = accept };

@@ -447,6 +447,35 @@ static void trouble_that_a_worker_reports_is_shown(void **state)
 	answered_free(&a);
 }
 
+static json_t *first_reason(struct answered *a)
+{
+	return json_array_get(json_object_get(a->json, "reasons"), 0);
+}
+
+static void a_lun_without_space_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct stats_slot *tight = stats_claim(segment_of(f), STATS_LUN, "tight", 0);
+	struct answered a;
+
+	atomic_store(&tight->value[STAT_space_short], 1);
+	a = call(f, "GET", "/health", NULL, 200);
+	assert_string_equal(text_of(&a, "status"), "warning");
+	assert_string_equal(json_string_value(json_object_get(first_reason(&a), "object")), "lun:tight");
+	assert_non_null(strstr(a.text, "space_threshold_percent"));
+	answered_free(&a);
+	atomic_store(&tight->value[STAT_store_full], 1);
+	a = call(f, "GET", "/health", NULL, 200);
+	assert_string_equal(text_of(&a, "status"), "error");
+	assert_int_equal(json_array_size(json_object_get(a.json, "reasons")), 1);
+	assert_non_null(strstr(json_string_value(json_object_get(first_reason(&a), "detail")), "full"));
+	answered_free(&a);
+	stats_release(tight);
+	a = call(f, "GET", "/health", NULL, 200);
+	assert_string_equal(text_of(&a, "status"), "ok");
+	answered_free(&a);
+}
+
 static void secrets_never_come_back(void **state)
 {
 	struct fixture *f = *state;
@@ -687,6 +716,7 @@ int main(void)
 		cmocka_unit_test(a_slow_worker_costs_a_warning_not_the_change),
 		cmocka_unit_test(serve_documents_are_coalesced),
 		cmocka_unit_test(trouble_that_a_worker_reports_is_shown),
+		cmocka_unit_test(a_lun_without_space_is_told),
 		cmocka_unit_test(secrets_never_come_back),
 		cmocka_unit_test(every_change_is_audited),
 		cmocka_unit_test(a_restart_keeps_everything),

@@ -118,6 +118,21 @@ static void a_failure_of_the_store_is_counted_as_one(void **state)
 	house_free(house);
 }
 
+static void a_store_without_space_is_counted_as_such(void **state)
+{
+	struct house *house = house_new(NULL);
+	struct wire *wire = wire_login(house, "");
+	struct slots slots = slots_of(wire);
+
+	(void)state;
+	house_rules(house, "[{\"op\": \"write\", \"error\": \"ENOSPC\"}]");
+	wire_response(wire, wire_command(wire, 0xa1, 512, cdb10(0x2a, 0, 1), data, 512), SCSI_CHECK_CONDITION);
+	grew_by(&slots, STAT_space_errors, 1);
+	grew_by(&slots, STAT_check_conditions, 1);
+	grew_by(&slots, STAT_medium_errors, 0);
+	house_free(house);
+}
+
 static void a_reservation_conflict_is_counted_for_who_met_it(void **state)
 {
 	struct house *house = house_new(NULL);
@@ -342,6 +357,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_command_is_counted_in_session_target_lun_and_worker),
 		cmocka_unit_test(a_failure_of_the_store_is_counted_as_one),
+		cmocka_unit_test(a_store_without_space_is_counted_as_such),
 		cmocka_unit_test(a_reservation_conflict_is_counted_for_who_met_it),
 		cmocka_unit_test(a_command_for_no_lun_is_counted_without_one),
 		cmocka_unit_test(each_read_and_write_has_a_latency_and_one_of_its_store),
