@@ -164,9 +164,10 @@ static void block_limits(const struct scsi_task *task, struct wire_writer *w)
 
 static void block_characteristics(const struct scsi_task *task, struct wire_writer *w)
 {
+	(void)task;
 	wire_put_u16(w, 1); /* MEDIUM ROTATION RATE: non-rotating */
 	wire_put_u8(w, 0);
-	wire_put_u8(w, task->itl->lu->provisioned ? 0x40 : 0); /* WABEREQ: what BLOCK ERASE erased is read without error */
+	wire_put_u8(w, 0x40); /* WABEREQ: what BLOCK ERASE erased is read without error */
 	wire_put_zeroes(w, 56);
 }
 

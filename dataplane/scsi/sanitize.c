@@ -219,7 +219,7 @@ void scsi_sanitize(struct scsi_task *task)
 {
 	struct sanitize *sanitize = task->itl->lu->sanitize;
 	struct sanitize_plan plan = { .action = (uint8_t)task->command->service_action, .unrestricted = task->cdb[1] & AUSE,
-				      .passes = 2 };
+				      .passes = task->itl->lu->provisioned ? 2 : 1 };
 	const struct scsi_job_facts facts = { .kind = "sanitize", .lun = lun_attributes(task->itl->lu->lun)->name,
 					      .initiator = task->nexus->port.initiator_name };
 

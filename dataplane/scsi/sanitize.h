@@ -30,7 +30,9 @@ struct sanitize_plan {
 	bool     unrestricted; /* AUSE */
 	bool     failed;
 	bool     invert;       /* the pattern is inverted between passes; the last one writes it as it is */
-	uint8_t  passes;       /* OVERWRITE COUNT; BLOCK ERASE has two: overwrite what is mapped, then unmap all */
+	/* OVERWRITE COUNT; BLOCK ERASE of a thin LUN has two, overwrite what is mapped and unmap all, of a fully provisioned one
+	 * the first alone: all is mapped, and stays so. */
+	uint8_t  passes;
 	uint8_t  pass;         /* 0 .. passes - 1, the one that is under way */
 	uint64_t lba;          /* before it this pass is durable */
 	uint16_t pattern_bytes;

@@ -3,7 +3,7 @@ from harness import wait
 from harness.iscsi import Connection
 from harness.registry import test
 
-OVERWRITE, IMMED = 0x01, 0x80
+OVERWRITE, BLOCK_ERASE, IMMED = 0x01, 0x02, 0x80
 IN_PROGRESS = (2, 0x041B)
 PATTERN = b"\x5a\xa5\x3c"
 
@@ -75,3 +75,20 @@ def a_sanitize_goes_on_after_a_killed_worker_a_restart_and_a_crash(env):
     for file in (daemon.state / "store").iterdir():
         content = file.read_bytes()
         assert content == block * (len(content) // 512), file
+
+
+@test(quick=True)
+def a_block_erase_of_a_thick_lun_keeps_its_space(env):
+    daemon = env.daemon()
+    daemon.serve("vol", 32 << 20, thin=False)
+    start_sanitize(daemon)
+    wait.until(lambda: sanitizes(daemon)[0]["state"] == "succeeded", "the pattern is written", 30 * env.slow)
+    files = list((daemon.state / "store").iterdir())
+    allocated = [file.stat().st_blocks for file in files]
+    connection = Connection(daemon).login().clear_attentions()
+    connection.command([0x48, BLOCK_ERASE, 0, 0, 0, 0, 0, 0, 0, 0])
+    assert connection.answer().status == 0
+    connection.close()
+    for file in files:
+        assert not any(file.read_bytes()), file
+    assert sum(allocated) >= 32 << 11 and [file.stat().st_blocks for file in files] >= allocated

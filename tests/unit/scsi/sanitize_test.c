@@ -8,6 +8,7 @@
 #define FAST     (1u << 30)
 
 enum { OVERWRITE = 0x01, BLOCK_ERASE = 0x02, EXIT_FAILURE_MODE = 0x1f, IMMED = 0x80, AUSE = 0x20, INVERT = 0x80 };
+enum { MAPPED = 0, DEALLOCATED = 1 }; /* PROVISIONING STATUS */
 
 static int begin(void **state)
 {
@@ -85,6 +86,16 @@ static void inverted_passes_end_with_the_pattern_itself(void **state)
 	}
 }
 
+/* GET LBA STATUS tells of one range, the whole LUN, in this state. */
+static void expect_all(uint8_t provisioning_status)
+{
+	send(BYTES(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0));
+	expect_good();
+	assert_int_equal(get_be32(outcome.data), 4 + 16);
+	assert_int_equal(get_be32(outcome.data + 16), CAPACITY);
+	assert_int_equal(outcome.data[20], provisioning_status);
+}
+
 static void block_erase_leaves_nothing_mapped(void **state)
 {
 	(void)state;
@@ -94,11 +105,46 @@ static void block_erase_leaves_nothing_mapped(void **state)
 	expect_good();
 	expect_blocks(0, 256, 0);
 	expect_blocks(CAPACITY - 256, 256, 0);
-	send(BYTES(0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0));
+	expect_all(DEALLOCATED);
+}
+
+static void fully_provisioned(uint8_t byte)
+{
+	options.thick = true;
+	renew_world();
+	for (uint64_t lba = 0; lba < CAPACITY; lba += 256)
+		fill_blocks(lba, 256, byte);
+}
+
+static void expect_all_zeroes_and_mapped(void)
+{
+	for (uint64_t lba = 0; lba < CAPACITY; lba += 256)
+		expect_blocks(lba, 256, 0);
+	expect_all(MAPPED);
+	assert_null(document());
+}
+
+static void block_erase_of_a_fully_provisioned_lun_leaves_zeroes_and_all_mapped(void **state)
+{
+	(void)state;
+	fully_provisioned(0x11);
+	no_list(BLOCK_ERASE, 0);
 	expect_good();
-	assert_int_equal(get_be32(outcome.data), 4 + 16);
-	assert_int_equal(get_be32(outcome.data + 16), CAPACITY);
-	assert_int_equal(outcome.data[20], 1); /* deallocated */
+	expect_all_zeroes_and_mapped();
+}
+
+static void block_erase_of_a_fully_provisioned_lun_goes_on_after_a_restart(void **state)
+{
+	(void)state;
+	fully_provisioned(0x11);
+	scsi_sanitize_set_rate(SLOW);
+	no_list(BLOCK_ERASE, IMMED);
+	expect_good();
+	assert_true(running());
+	restart();
+	assert_true(running());
+	wait_for_the_end();
+	expect_all_zeroes_and_mapped();
 }
 
 static void wrong_lists_are_refused_before_anything_is_written(void **state)
@@ -350,6 +396,8 @@ int main(void)
 		DOCUMENTS_TEST(overwrite_puts_the_pattern_into_every_block),
 		DOCUMENTS_TEST(inverted_passes_end_with_the_pattern_itself),
 		DOCUMENTS_TEST(block_erase_leaves_nothing_mapped),
+		DOCUMENTS_TEST(block_erase_of_a_fully_provisioned_lun_leaves_zeroes_and_all_mapped),
+		DOCUMENTS_TEST(block_erase_of_a_fully_provisioned_lun_goes_on_after_a_restart),
 		DOCUMENTS_TEST(wrong_lists_are_refused_before_anything_is_written),
 		DOCUMENTS_TEST(nothing_else_reaches_the_medium_meanwhile),
 		DOCUMENTS_TEST(a_write_that_was_begun_before_is_not_done_after),
