@@ -145,7 +145,7 @@ void scsi_ua_set_others(struct scsi_lu *lu, const struct scsi_itl *except, enum 
 /* --- the command table (table.c, commands.def) --- */
 
 /*
- * What a command does to the logical unit, as far as reservations and write protection ask: the column of SPC-4 table 66
+ * What a command does to the logical unit, as far as reservations and write protection ask: the column of SPC-4 table 65
  * and SBC-3 table 13 that its row is in. ACCESS_NONE (an empty cell) is refused always.
  */
 enum scsi_access {

@@ -75,7 +75,7 @@ struct lun *scsi_lu_lun(const struct scsi_lu *lu)
 	return lu->lun;
 }
 
-/* --- what reservations let a nexus do: the columns of SPC-4 table 66 --- */
+/* --- what reservations let a nexus do: the columns of SPC-4 table 65 --- */
 
 #define ALLOW(access) (1u << ACCESS_##access)
 #define ALLOW_SHARED  (ALLOW(ANY) | ALLOW(STATUS) | ALLOW(PR_IN) | ALLOW(PR_OUT))

@@ -10,7 +10,7 @@
 static const char docs_head[] =
 	"# SCSI commands\n\n"
 	"Made from `dataplane/scsi/commands.def` (SPC-4, SBC-3); REPORT SUPPORTED OPERATION CODES tells an initiator the same.\n"
-	"Access is what reservations look at (SPC-4 table 66): *any* never conflicts; *status* only with RESERVE(6); *read* "
+	"Access is what reservations look at (SPC-4 table 65): *any* never conflicts; *status* only with RESERVE(6); *read* "
 	"with exclusive\naccess; *write* and *manage* with every reservation that excludes the initiator; *reserve* and "
 	"*release* with any registration.\n*write* is also what write protection forbids.\n\n"
 	"Where a path is active, all commands run; in other asymmetric access states (SPC-4 5.15) those that say so.\n\n"

@@ -131,7 +131,7 @@ static void a_cdb_that_is_too_short_is_refused(void **state)
 	free(task);
 }
 
-/* --- reservations: what each access class may do, SPC-4 table 66 --- */
+/* --- reservations: what each access class may do, SPC-4 table 65 --- */
 
 static void expected_access(bool others_type_reads, uint32_t *ret_unregistered)
 {
