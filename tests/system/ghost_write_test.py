@@ -77,20 +77,23 @@ def a_write_that_was_given_up_never_lands_behind_a_later_one(env):
 @test(quick=True, timeout_s=90)
 def a_write_of_a_path_that_broke_never_lands_behind_one_of_another_path(env):
     """Multipath: the path breaks while a write stalls, with or without an end that the worker can see (a cable that was pulled);
-    the host writes the block again through the other portal."""
-    daemon = stalling(env, range(200, 212))
-    for lba, seen in ((200, True), (201, False)):
+    the host writes the block again through the other portal, or unmaps it (I11)."""
+    daemon = stalling(env, range(200, 232))
+    for lba, seen, unmaps in ((200, True, False), (201, False, False), (216, False, True)):
         with Host(daemon, "host", portal=1, isid=2) as other:
             broken = Host(daemon, "host")
             broken.send(write10(lba), bytes([OLD]) * 512)
             assert broken.receive(broken.send(bytes(6))).status == GOOD
             if seen:
                 broken.close()
-            write_until_good(other, lba, NEW)
+            if unmaps:
+                assert other.unmap(lba, 8).status == GOOD
+            else:
+                write_until_good(other, lba, NEW)
             assert other.write(lba + 10, NEW).status == GOOD, "only what the old write covers has to wait"
             over = time.monotonic() + STALL_MS / 1000 * 1.5
             wait.until(lambda: time.monotonic() > over, "the stall is over", 30)
-            assert other.read(lba).data[0] == NEW, f"a ghost write at {lba}"
+            assert other.read(lba).data[0] == (0 if unmaps else NEW), f"a ghost write at {lba}"
             broken.close()
 
 

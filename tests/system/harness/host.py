@@ -134,6 +134,9 @@ class Host:
     def write_bytes(self, lba, data, lun=None):
         return self.do(write10(lba, len(data) // BLOCK), data, lun=lun)
 
+    def unmap(self, lba, blocks):
+        return self.do([0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0], struct.pack(">HHIQII", 22, 16, 0, lba, blocks, 0))
+
     def read(self, lba, blocks=1, lun=None):
         return self.do(read10(lba, blocks), in_bytes=BLOCK * blocks, lun=lun)
 
