@@ -93,9 +93,9 @@ json_t *events_list(const struct events *events)
 	json_t *list = json_array();
 
 	for (uint64_t id = events->first_id; id < events->next_id; id++) {
-		const char *data = strstr(events->ring[id % EVENTS_KEPT].text, "\ndata: ");
+		const char *data = strstr(events->ring[id % EVENTS_KEPT].text, "\ndata: ") + 7;
 
-		json_array_append_new(list, json_loads(data + 7, JSON_DISABLE_EOF_CHECK, NULL));
+		json_array_append_new(list, json_read(data, strlen(data), JSON_DISABLE_EOF_CHECK, NULL));
 	}
 	return list;
 }

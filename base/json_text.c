@@ -4,10 +4,13 @@
 #include <stdlib.h>
 
 static __thread bool out_of_memory; /* some allocation of jansson's failed on this thread */
+static __thread bool reading;       /* in json_read() */
 
+/* A string that had no room for its closing quote is looked through for it beyond its end, and copied. Before that, jansson
+ * asks for room for the copy: once something failed it gets none. */
 static void *allocate(size_t len_bytes)
 {
-	void *memory = malloc(len_bytes);
+	void *memory = reading && out_of_memory ? NULL : malloc(len_bytes);
 
 	out_of_memory |= !memory;
 	return memory;
@@ -30,11 +33,14 @@ bool json_memory_sufficed(void)
 
 char *json_text(const json_t *json, size_t flags)
 {
+	bool failed_before = out_of_memory, failed;
 	char *text;
 
 	out_of_memory = false;
 	text = json_dumps(json, flags);
-	if (!out_of_memory)
+	failed = out_of_memory;
+	out_of_memory |= failed_before;
+	if (!failed)
 		return text;
 	free(text);
 	return NULL;
@@ -42,11 +48,16 @@ char *json_text(const json_t *json, size_t flags)
 
 json_t *json_read(const char *text, size_t len_bytes, size_t flags, json_error_t *ret_error)
 {
+	bool failed_before = out_of_memory, failed;
 	json_t *json;
 
 	out_of_memory = false;
+	reading = true;
 	json = json_loadb(text, len_bytes, flags, ret_error);
-	if (!out_of_memory)
+	reading = false;
+	failed = out_of_memory;
+	out_of_memory |= failed_before;
+	if (!failed)
 		return json;
 	json_decref(json);
 	if (ret_error)

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "cluster/config_private.h"
+#include "json_text.h"
 
 const struct config_kind_row config_kinds[CONFIG_KIND_COUNT] = {
 	[CONFIG_LUN]       = { "luns",             "lun",             false, false, 4096 },
@@ -121,7 +122,7 @@ static json_t *view_field(const struct config_field *f, const json_t *object, co
 		return name ? json_string(name) : NULL;
 	if (!value && (f->flags & (F_OPTIONAL | F_REQUIRED)))
 		return NULL;
-	fallback = value ? json_incref(value) : json_loads(f->fallback, JSON_DECODE_ANY, NULL);
+	fallback = value ? json_incref(value) : json_read(f->fallback, strlen(f->fallback), JSON_DECODE_ANY, NULL);
 	if (f->type == TYPE_OBJECT)
 		made = view_object(f->sub, fallback, NULL, view);
 	else if (f->type == TYPE_MAP)

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "cluster/config_private.h"
 #include "cluster/secrets.h"
+#include "json_text.h"
 
 /* --- problems with a pointer --- */
 
@@ -294,7 +295,7 @@ static int validate_secret(struct change *c, json_t *credential, const json_t *b
 
 static json_t *fallback_value(const struct place *p)
 {
-	json_t *value = json_loads(p->field->fallback, JSON_DECODE_ANY, NULL), *made;
+	json_t *value = json_read(p->field->fallback, strlen(p->field->fallback), JSON_DECODE_ANY, NULL), *made;
 
 	if (!value)
 		return refuse_memory(p->c), NULL;

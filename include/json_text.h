@@ -1,7 +1,7 @@
 /*
  * JSON from and to text, whole or not at all. When jansson (2.14 at least) has no memory it may go on: json_dumps() leaves out
- * the key of a member, json_loads() shortens a string, and both succeed. Everything that becomes a document, a message or
- * an answer, or comes from one, goes through here.
+ * the key of a member, json_loads() shortens a string, and both succeed; or json_loads() writes beyond a string that lost its
+ * closing quote. Everything that becomes a document, a message or an answer, or comes from one, goes through here.
  */
 #ifndef LUNETTE_JSON_TEXT_H
 #define LUNETTE_JSON_TEXT_H
@@ -13,8 +13,7 @@
 char *json_text(const json_t *json, size_t flags);
 json_t *json_read(const char *text, size_t len_bytes, size_t flags, json_error_t *ret_error);
 
-/* Around what builds something of many pieces: whether jansson had all the memory that it asked for on this thread since.
- * json_text() and json_read() begin anew. */
+/* Around what builds something of many pieces: whether jansson had all the memory that it asked for on this thread since. */
 void json_memory_begin(void);
 bool json_memory_sufficed(void);
 

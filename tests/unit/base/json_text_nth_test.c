@@ -53,11 +53,36 @@ static void a_string_cut_short_for_want_of_memory_is_not_read(void **state)
 	free(text);
 }
 
+/* The room of a string grows at 16, 32, 64 ... characters: for some length it is the closing quote that it grows for. */
+static void a_string_that_lost_its_closing_quote_is_not_looked_through_for_it(void **state)
+{
+	char text[160];
+
+	(void)state;
+	for (int len = 1; len < 140; len++) {
+		int text_len = snprintf(text, sizeof text, "[\"%0*d\"]", len, 1);
+
+		for (nth_start(NTH_MEMORY, ENOMEM, 1); nth_next();) {
+			json_t *json;
+
+			nth_arm();
+			json = json_read(text, (size_t)text_len, 0, NULL);
+			nth_disarm();
+			assert_true(!json == nth.failed);
+			if (nth.failed)
+				assert_int_equal(nth.seen, nth.run + 1); /* nothing was given after what failed */
+			json_decref(json);
+		}
+		assert_true(nth.run > 3);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_text_with_a_key_left_out_for_want_of_memory_is_no_text),
 		cmocka_unit_test(a_string_cut_short_for_want_of_memory_is_not_read),
+		cmocka_unit_test(a_string_that_lost_its_closing_quote_is_not_looked_through_for_it),
 	};
 
 	nth_watch_json();
