@@ -40,6 +40,7 @@ class Initiator(p.Connection):
             self.socket.bind((address, 0))
         self.timeout_s = timeout_s * world.slow
         self.socket.settimeout(self.timeout_s)
+        log_end = world.log_end()
         self.socket.connect((host, int(port)))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.header_digest = self.data_digest = False
@@ -47,7 +48,7 @@ class Initiator(p.Connection):
         self.isid = b"\x80" + Initiator.serial.to_bytes(3, "big") + b"\0\1"
         self.tsih, self.cid, self.itt, self.cmdsn, self.expstatsn, self.stage = 0, 1, 1, 1, 0, p.SECURITY
         self.negotiated, self.name, self.data_in, self.last = {}, name, b"", None
-        world.opened(self)
+        world.opened(self, log_end)
 
     def close(self):
         self.socket.close()

@@ -10,6 +10,7 @@ the class, when all connections are closed:
       ASCII with a time, a level and a role: nothing that a peer chose stands in it unescaped
   (e) the reply of each case was among those that its row allows
 """
+import bisect
 import collections
 import re
 import statistics
@@ -73,12 +74,12 @@ class World:
         self.daemon.serve("other", 16 << 20, target=VICTIM, store="memory")
         self.roles = self.daemon.roles()
         self.connections = []
-        self.quiet_ports, self.noisy_ports = set(), {}
+        self.opened_by = collections.defaultdict(list)  # address: [(log_end, case)]; ports come again
         self.case = None
         Initiator(self).full().logout()  # what is made once is made before the baseline
         self.descriptors = {role: process.descriptors(pid) for role, pid in self.roles.items()}
         self.memory = self.memory_now()
-        self.log_start = self.daemon.log_path.stat().st_size
+        self.log_start = self.log_end()
         self.innocent = VerifyIo(env, self.daemon.url(VICTIM), "--queue-depth", 4)
         self.probe = Probe(self)
         self.probe.start()
@@ -101,12 +102,15 @@ class World:
         """A session in full feature phase, unit attentions gone."""
         return Initiator(self).full(target=target, **offers)
 
-    def opened(self, connection):
-        """Every Initiator tells: its address is how lines of the log are its."""
+    def log_end(self):
+        return self.daemon.log_path.stat().st_size
+
+    def opened(self, connection, log_end):
+        """Every Initiator tells: lines of the log with its address are its, from where the log ended before it connected."""
         address = "%s:%d" % connection.socket.getsockname()[:2]
         self.connections.append(connection)
         if self.case:
-            self.noisy_ports[address] = self.case
+            self.opened_by[address].append((log_end, self.case))
 
     def close_all(self):
         for connection in self.connections:
@@ -126,22 +130,31 @@ class World:
         assert self.daemon.roles() == self.roles, f"a process died: {self.roles} -> {self.daemon.roles()}"
 
     def lines(self):
+        """[(where in the log it begins, line)]"""
         with open(self.daemon.log_path, "rb") as log:
-            log.seek(self.log_start)
-            return [line.decode("latin-1") for line in log.read().split(b"\n")[:-1]]
+            at, found = log.seek(self.log_start), []
+            for line in log.read().split(b"\n")[:-1]:
+                found.append((at, line.decode("latin-1")))
+                at += len(line) + 1
+            return found
 
     def check_log(self):
         """(d), for all connections of the class."""
         count, left_out = collections.Counter(), 0
-        for line in self.lines():
+        for at, line in self.lines():
             assert LINE.match(line), f"a line of the log is not what lines are: {line!r}"
             found = PEER.search(line)
             left_out += int(LEFT_OUT.search(line)[1]) if LEFT_OUT.search(line) else 0
             if found and line.split(" ")[1] in ("error", "warning", "notice") and not GOING.search(line):
-                count[found[1]] += 1
-        for peer, case in self.noisy_ports.items():
-            assert count[peer] <= case.lines, f"{count[peer]} lines about {case.rows} {case.title}"
-        silent = [case for peer, case in self.noisy_ports.items() if not case.quiet and not count[peer]]
+                connection = bisect.bisect_right(self.opened_by.get(found[1], ()), at, key=lambda opened: opened[0]) - 1
+                count[found[1], connection] += 1
+        silent = []
+        for peer, opened in self.opened_by.items():
+            for connection, (_, case) in enumerate(opened):
+                lines = count[peer, connection]
+                assert lines <= case.lines, f"{lines} lines about {case.rows} {case.title}"
+                if not case.quiet and not lines:
+                    silent.append(case)
         if len(silent) > left_out + 200:
             raise AssertionError(f"no line about {silent[0].rows} {silent[0].title}")
         return sum(count.values())
