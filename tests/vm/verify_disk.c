@@ -4,8 +4,10 @@
  * Every unit of 512 bytes that is written says where it belongs and which write it came from, the rest of it follows from
  * both, so that a lost, old, torn or misplaced one is seen. Each thread has a part of a device for itself, and reads back
  * what it wrote at random moments and once more at the end. Lengths are from 512 bytes to --extent, half of them whole pages.
+ * Lengths behind a device are edges of its session (a burst, say): first each thread writes and reads back as many bytes as
+ * come up to each edge, and one unit more.
  *
- * usage: verify_disk [options] DEVICE...     ends after --operations or --seconds for each thread, or on SIGTERM
+ * usage: verify_disk [options] DEVICE[,BYTES]...     ends after --operations or --seconds for each thread, or on SIGTERM
  * prints one line of JSON. Exit status: 0 nothing wrong, 1 a wrong byte or an error, 2 it did not begin.
  */
 #include <errno.h>
@@ -28,12 +30,14 @@
 #define PAGE_BYTES    4096
 #define THREADS_MAX   256
 #define FLUSH_ONE_IN  64
+#define EDGES_MAX     8
 #define MAGIC         UINT64_C(0x4c756e6574746532)
 #define REPORTED_MAX  5 /* wrong units told in words */
 
 struct part {
 	pthread_t thread;
 	const char *path;
+	const uint64_t *edges; /* units, of EDGES_MAX; 0 ends them */
 	int       fd;
 	uint64_t  first_unit, units;
 	uint32_t *sequences; /* of the last write of each unit; 0: not written yet */
@@ -137,11 +141,32 @@ static void write_extent(const struct part *part, uint64_t unit, uint64_t count,
 		part->sequences[unit - part->first_unit + i] = sequence;
 }
 
+/* Where an extent of this length lies: anywhere in the part, in whole steps. All in units. */
+static uint64_t anywhere(struct part *part, uint64_t count, uint64_t step)
+{
+	return part->first_unit + next_random(&part->dice) % ((part->units - count) / step + 1) * step;
+}
+
+/* The first writes of all. */
+static uint32_t cross_edges(struct part *part)
+{
+	uint32_t sequence = 0;
+
+	for (unsigned i = 0; i < EDGES_MAX && part->edges[i]; i++)
+		for (uint64_t count = part->edges[i]; count <= part->edges[i] + 1; count++) {
+			uint64_t unit = anywhere(part, count, 1);
+
+			write_extent(part, unit, count, ++sequence);
+			read_extent(part, unit, count);
+		}
+	return sequence;
+}
+
 static void operate(struct part *part, uint32_t sequence)
 {
 	uint64_t step = next_random(&part->dice) % 2 ? PAGE_BYTES / UNIT_BYTES : options.align / UNIT_BYTES;
 	uint64_t count = (1 + next_random(&part->dice) % (options.extent / UNIT_BYTES / step)) * step;
-	uint64_t unit = part->first_unit + next_random(&part->dice) % ((part->units - count) / step + 1) * step;
+	uint64_t unit = anywhere(part, count, step);
 
 	if (next_random(&part->dice) % 3 == 0)
 		read_extent(part, unit, count);
@@ -155,11 +180,12 @@ static void *run_part(void *argument)
 {
 	struct part *part = argument;
 	uint64_t until = now_ms() + options.seconds * 1000, extent = options.extent / UNIT_BYTES;
+	uint32_t crossed = cross_edges(part);
 
 	for (uint32_t n = 1; !stop && (!options.operations || n <= options.operations); n++) {
 		if (options.seconds && now_ms() >= until)
 			break;
-		operate(part, n);
+		operate(part, crossed + n);
 	}
 	for (uint64_t at = 0; at < part->units; at += extent)
 		read_extent(part, part->first_unit + at, part->units - at < extent ? part->units - at : extent);
@@ -168,12 +194,35 @@ static void *run_part(void *argument)
 
 /* ------------------------------------------------ the run */
 
-static bool open_device(const char *path)
+/* Takes the edges off "DEVICE,BYTES,BYTES"; NULL when one of them is none, or does not fit an extent. */
+static const uint64_t *take_edges(char *device)
 {
+	uint64_t *edges = calloc(EDGES_MAX, sizeof(*edges));
+	char *rest = NULL, *word = strtok_r(device, ",", &rest);
+	unsigned count = 0;
+
+	while (edges && (word = strtok_r(NULL, ",", &rest))) {
+		uint64_t bytes = strtoull(word, NULL, 10);
+
+		if (count == EDGES_MAX || bytes < UNIT_BYTES || bytes + UNIT_BYTES > options.extent) {
+			fprintf(stderr, "%s: not an edge: %s\n", device, word);
+			free(edges);
+			return NULL;
+		}
+		edges[count++] = bytes / UNIT_BYTES;
+	}
+	return edges;
+}
+
+static bool open_device(char *path)
+{
+	const uint64_t *edges = take_edges(path);
 	int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
 	uint64_t units = size < 0 ? 0 : (uint64_t)size / PAGE_BYTES / options.threads * (PAGE_BYTES / UNIT_BYTES);
 
+	if (!edges)
+		return false;
 	if (units * UNIT_BYTES < options.extent || part_count + options.threads > THREADS_MAX) {
 		fprintf(stderr, "%s: %s\n", path, fd < 0 ? strerror(errno) : "too small, or too many devices");
 		return false;
@@ -181,7 +230,7 @@ static bool open_device(const char *path)
 	for (unsigned i = 0; i < options.threads; i++) {
 		struct part *part = &parts[part_count++];
 
-		*part = (struct part){ .path = path, .fd = fd, .first_unit = i * units, .units = units,
+		*part = (struct part){ .path = path, .edges = edges, .fd = fd, .first_unit = i * units, .units = units,
 				       .dice = options.seed * THREADS_MAX + part_count };
 		part->sequences = calloc(units, sizeof(*part->sequences));
 		part->bytes = mmap(NULL, options.extent, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -226,7 +275,7 @@ int main(int argc, char **argv)
 {
 	if (!parse(argc, argv)) {
 		fprintf(stderr, "usage: verify_disk [--extent BYTES] [--operations N] [--seconds N] [--seed N] [--threads N] "
-				"[--align 512|4096] DEVICE...\n");
+				"[--align 512|4096] DEVICE[,BYTES]...\n");
 		return 2;
 	}
 	signal(SIGTERM, on_signal);

@@ -3,6 +3,8 @@
 The guest is shared by the tests of a run; each test has daemons of its own. When a test ends, the guest logs out and forgets
 everything, and its kernel log must be free of what only a target's mistake explains.
 """
+import collections
+import contextlib
 import json
 import re
 import shlex
@@ -29,6 +31,11 @@ BROKEN = re.compile(r"EXT4-fs (error|warning)|XFS .*([Cc]orrupt|[Ii]nternal erro
 # Wrong unless the test says that it breaks paths or asks for errors.
 UNEXPECTED = re.compile(r"I/O error|rejecting I/O to offline|Unrecovered|Medium Error|Hardware Error|device offlined|"
                         r"session recovery timed out|iscsi_eh|reset")
+
+# What sysfs shows of a session and its connection, in the kernel's words; also of paths that end in the name of a disk.
+SESSION_ATTRIBUTES = ("/sys/class/iscsi_session/session*/{targetname,initial_r2t,immediate_data,first_burst_len,max_burst_len,"
+                      "max_outstanding_r2t} /sys/class/iscsi_connection/connection*/{header_digest,data_digest,max_recv_dlength}")
+SESSION_ATTRIBUTE = re.compile(r"/(?:session|connection)(\d+)\b.*/(\w+):(.*)$")
 
 CONFIGURE = f"""set -e
 modprobe iscsi_tcp
@@ -115,14 +122,12 @@ class Linux(Environment):
         return [tuple(line.split()) for line in output.splitlines() if line[:1].isdigit()] if check else output
 
     def configure(self, settings):
-        """Changes members of the node records of targets, {target: {member: value}}, as `iscsiadm -o update` does one by one."""
-        script = []
+        """Changes members of the node records of targets, {target: {member: value}}: of two lines of one name the last counts."""
+        script = ["set -e", "shopt -s nullglob"]
         for target, members in settings.items():
-            drop = "".join(f"/^{re.escape(name)} = /d;" for name in members)
-            add = "\\n".join(f"{name} = {value}" for name, value in members.items())
-            script.append(f"sed -i {shlex.quote(f'{drop}s|^# END RECORD|{add}' + chr(92) + 'n&|')} "
-                          f"/etc/iscsi/nodes/{target}/*,{PORT},*/*")
-        self.guest.run("set -e\n" + "\n".join(script))
+            lines = shlex.join(f"{name} = {value}" for name, value in members.items())
+            script.append(f"for record in /etc/iscsi/nodes/{target}/*,{PORT},*/*; do printf '%s\\n' {lines} >>$record; done")
+        self.guest.run("\n".join(script))
 
     def login(self, target=None, check=True):
         """Logs in to a target by all portals in its records, or to all that was discovered."""
@@ -130,6 +135,16 @@ class Linux(Environment):
 
     def logout(self, target):
         self.guest.run(f"iscsiadm -m node -T {target} --logout")
+
+    def sessions(self, count):
+        """What the kernel holds of its sessions, once so many have a disk: {target: {attribute: value}}, "disk" among them."""
+        disks = "/sys/class/iscsi_session/session*/device/target*/*/block/*"
+        self.wait_in_guest(f"[ $(echo {disks} | wc -w) = {count} ]", DISK_S)
+        found = collections.defaultdict(dict)
+        for line in self.guest.run(f"grep -Hs '' {SESSION_ATTRIBUTES}; printf '%s:\\n' {disks}").splitlines():
+            number, name, value = SESSION_ATTRIBUTE.search(line).groups()
+            found[number].update({name: value} if value else {"disk": f"/dev/{name}"})
+        return {attributes["targetname"]: attributes for attributes in found.values()}
 
     def disks(self, *paths):
         """/dev/sdX of each (target, LUN number, address of the portal), once udev knows all of them."""
@@ -163,6 +178,15 @@ class Linux(Environment):
         self.discover()
         self.login(target)
         return self.disk(target, number)
+
+    @contextlib.contextmanager
+    def without_udev(self):
+        """For a test of very many disks: nobody else opens them as they come, and there are no links in /dev/disk."""
+        self.guest.run("modprobe sd_mod && udevadm settle && udevadm control --exit", timeout_s=120)
+        try:
+            yield
+        finally:
+            self.guest.run("/lib/systemd/systemd-udevd --daemon")
 
     # ------------------------------------------------------------ the end
 
