@@ -32,7 +32,7 @@
 
 enum nth_class { NTH_MEMORY = 1, NTH_FILE = 2, NTH_MESSAGE = 4 };
 
-#define NTH_RUNS_MAX 20000 /* a scenario that has more events than this does not come to its end */
+#define NTH_RUNS_MAX 100000 /* a scenario that has more events than this does not come to its end */
 
 static __thread struct { /* of the test's thread: what others do in the meantime always works */
 	unsigned classes; /* mask */

@@ -17,6 +17,7 @@
 #define T      "iqn.2026-11.io.lunette:t1"
 #define CHAP   "{\"chap\":{\"user\":\"u\",\"secret\":\"twelve chars\"}}"
 #define TURNS  400 /* of the loop, until the worker has what is configured */
+#define RUNS_A_STATE 100 /* each LUN that was leaves the number of its map's last version: a new state directory now and then */
 
 static struct fixture *fixture;
 
@@ -227,11 +228,15 @@ static void nothing_is_left(void)
 	json_decref(names);
 }
 
-static void each_time(unsigned classes, int error, long stride)
+static void each_time(void **state, unsigned classes, int error, long stride)
 {
 	nth_start(classes, error, 1);
 	nth_every(stride);
-	while (nth_next()) {
+	for (long runs = 1; nth_next(); runs++) {
+		if (runs % RUNS_A_STATE == 0) {
+			fixture_teardown(state);
+			setup(state);
+		}
 		scenario();
 		nothing_is_left();
 	}
@@ -240,24 +245,21 @@ static void each_time(unsigned classes, int error, long stride)
 
 static void allocations_of_a_change_fail(void **state)
 {
-	(void)state;
-	each_time(NTH_MEMORY, ENOMEM, 61);
+	each_time(state, NTH_MEMORY, ENOMEM, 61);
 }
 
 static void files_of_a_change_cannot_be_written(void **state)
 {
 	static const int errors[] = { ENOSPC, EIO, EROFS };
 
-	(void)state;
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
-		each_time(NTH_FILE, errors[i], 17);
+		each_time(state, NTH_FILE, errors[i], 17);
 }
 
 static void messages_to_the_worker_do_not_go_out(void **state)
 {
-	(void)state;
-	each_time(NTH_MESSAGE, ENOBUFS, 1);
-	each_time(NTH_MESSAGE, EAGAIN, 1);
+	each_time(state, NTH_MESSAGE, ENOBUFS, 1);
+	each_time(state, NTH_MESSAGE, EAGAIN, 1);
 }
 
 int main(void)
