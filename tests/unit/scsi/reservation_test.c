@@ -1,4 +1,6 @@
 /* PERSISTENT RESERVE IN and OUT and RESERVE(6) as commands, with real documents on disk; TransportIDs. */
+#include <errno.h>
+
 #include "dataplane/scsi/transport_id.h"
 #include "tests/unit/scsi/documents.h"
 
@@ -219,6 +221,27 @@ static void preempt_and_abort_aborts_the_preempted(void **state)
 	expect_good();
 	assert_int_equal(aborted_count, 2);
 	assert_int_equal(aborted[0] + aborted[1], 2 + 3);
+	pr_in(0, 1, 64);
+	assert_int_equal(outcome.data[21], 3);
+}
+
+static int no_memory_to_abort(void *arg, struct scsi_lu *lu, const uint64_t *ids, unsigned count, void (*done)(void *),
+			      void *done_arg, struct mailbox *reply_to)
+{
+	(void)arg, (void)lu, (void)ids, (void)count, (void)done, (void)done_arg, (void)reply_to;
+	return -ENOMEM;
+}
+
+/* Preempted, but their tasks may still write: never GOOD. */
+static void preempt_and_abort_that_cannot_abort_is_not_good(void **state)
+{
+	(void)state;
+	world.lu->services.abort_nexuses = no_memory_to_abort;
+	registered(0, 1);
+	registered(1, 2);
+	pr_out(1, 1, 1, 2, 0, 0);
+	pr_out(0, 5, 3, 1, 2, 0);
+	expect_sense(KEY_HARDWARE_ERROR, ASC_INTERNAL_TARGET_FAILURE);
 	pr_in(0, 1, 64);
 	assert_int_equal(outcome.data[21], 3);
 }
@@ -588,6 +611,7 @@ int main(void)
 		DOCUMENTS_TEST(every_write_class_command_conflicts_for_a_stranger),
 		DOCUMENTS_TEST(unit_attentions_reach_those_who_lose),
 		DOCUMENTS_TEST(preempt_and_abort_aborts_the_preempted),
+		DOCUMENTS_TEST(preempt_and_abort_that_cannot_abort_is_not_good),
 		DOCUMENTS_TEST(parameter_lists_of_other_lengths_are_refused),
 		DOCUMENTS_TEST(spec_i_pt_registers_others),
 		DOCUMENTS_TEST(initiators_without_access_cannot_be_registered),
