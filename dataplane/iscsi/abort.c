@@ -29,7 +29,8 @@ static bool task_matches(const struct iscsi_abort_part *part, const struct iscsi
 {
 	const struct iscsi_abort_filter *filter = &part->abort->filter;
 
-	if (task->seq > part->last_seq || (filter->one_task && task->itt != filter->itt))
+	if (task->seq > part->last_seq || (filter->one_task && task->itt != filter->itt) ||
+	    (filter->commands && task->scsi.background))
 		return false;
 	if (!filter->lu || scsi_nexus_find_lu(task->session->nexus, task->scsi.lun) == filter->lu)
 		return true;

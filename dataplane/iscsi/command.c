@@ -92,7 +92,7 @@ static void put_sense(struct iscsi_task *task)
 	pdu->data_bytes = 2U + task->scsi.sense_len_bytes;
 }
 
-static void respond(struct iscsi_task *task)
+static void send_response(struct iscsi_task *task)
 {
 	struct iscsi_session *session = task->session;
 	struct iscsi_connection *connection = session->connection;
@@ -101,10 +101,6 @@ static void respond(struct iscsi_task *task)
 	uint32_t moves = bytes_moved(task), expects = task->read ? task->edtl : 0;
 	uint32_t send_bytes = scsi->direction != SCSI_DATA_IN ? 0 : moves < expects ? moves : expects;
 
-	iscsi_count_response(task);
-	iscsi_task_worked(task);
-	scsi_task_end(scsi);
-	task->state = ISCSI_TASK_RESPONDING;
 	task->pdus_queued++;
 	memset(pdu->bhs, 0, sizeof pdu->bhs);
 	pdu->bhs[1] = 0x80;
@@ -138,11 +134,41 @@ static void respond(struct iscsi_task *task)
 	connection->mover->ops->send_control(connection->mover, pdu);
 }
 
+static void respond(struct iscsi_task *task)
+{
+	iscsi_count_response(task);
+	iscsi_task_worked(task);
+	scsi_task_end(&task->scsi);
+	task->state = ISCSI_TASK_RESPONDING;
+	send_response(task);
+}
+
+/* It stays in the session, executing, until it is done; its command has ended, and the tag may come again. */
+static void scsi_answered(struct scsi_task *scsi)
+{
+	struct iscsi_task *task = container_of(scsi, struct iscsi_task, scsi);
+
+	list_remove(&task->itt_link);
+	iscsi_count_response(task);
+	iscsi_task_worked(task);
+	send_response(task);
+}
+
+static void background_done(struct iscsi_task *task)
+{
+	scsi_task_end(&task->scsi);
+	task->state = ISCSI_TASK_RESPONDING; /* that was before; the PDU may still be in the transport */
+	task->session->reactor->check_aborts |= !list_empty(&task->session->reactor->aborts);
+	iscsi_task_quiet(task);
+}
+
 static void scsi_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = container_of(scsi, struct iscsi_task, scsi);
 
-	if (scsi->aborted) {
+	if (scsi->background) {
+		background_done(task);
+	} else if (scsi->aborted) {
 		task->state = ISCSI_TASK_RECEIVING; /* nobody works on it any more */
 		task->session->reactor->check_aborts |= !list_empty(&task->session->reactor->aborts);
 		iscsi_task_quiet(task);
@@ -324,6 +350,7 @@ static enum iscsi_receive begin(struct iscsi_connection *connection, struct iscs
 	enum iscsi_wait reason;
 
 	scsi->done = scsi_done;
+	scsi->answered = scsi_answered;
 	scsi->path_gone = path_gone;
 	if (!unsolicited_allowed(connection, task, bhs)) {
 		scsi_task_fail(scsi, KEY_ABORTED_COMMAND, ASC_UNEXPECTED_UNSOLICITED_DATA);

@@ -409,6 +409,7 @@ struct iscsi_abort_filter {
 	const char *target_name;        /* tasks of sessions of this target */
 	const uint64_t *session_ids;    /* tasks of one of these sessions */
 	unsigned session_id_count;
+	bool     commands;              /* not what goes on in the background */
 	bool     one_task;              /* the task with this tag */
 	uint32_t itt;
 };

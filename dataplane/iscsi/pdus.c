@@ -288,7 +288,8 @@ void iscsi_logout_maybe_answer(struct iscsi_connection *connection)
 	iscsi_connection_finish(connection);
 }
 
-/* Tasks that still wait for data end now; those that execute are answered before the logout is (RFC 7143 11.14). */
+/* Tasks that still wait for data end now, and what goes on in the background, for its nexus ends; those that execute are
+ * answered before the logout is (RFC 7143 11.14). */
 static void begin_logout(struct iscsi_connection *connection)
 {
 	connection->phase = ISCSI_PHASE_LOGOUT;
@@ -296,7 +297,7 @@ static void begin_logout(struct iscsi_connection *connection)
 	list_for_each_safe(node, &connection->session->tasks) {
 		struct iscsi_task *task = container_of(node, struct iscsi_task, link);
 
-		if (task->state == ISCSI_TASK_RECEIVING)
+		if (task->state == ISCSI_TASK_RECEIVING || task->scsi.background)
 			iscsi_task_abort(task);
 	}
 	iscsi_logout_maybe_answer(connection);

@@ -42,7 +42,7 @@ static void prepare_scsi(struct iscsi_task *task, struct iscsi_session *session,
 	scsi->expected_bytes = task->write ? task->edtl : 0;
 	scsi->status = SCSI_GOOD;
 	scsi->sense_len_bytes = 0;
-	scsi->aborted = false;
+	scsi->aborted = scsi->background = false;
 	scsi->itl = NULL;
 	scsi->copy = NULL;
 	scsi->command = NULL;

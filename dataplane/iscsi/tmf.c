@@ -134,6 +134,7 @@ static void start(struct iscsi_connection *connection, uint8_t function, struct 
 	filter->lu = lu;
 	if (of_session(function))
 		filter->session_id = session->id;
+	filter->commands = of_session(function);
 	if (function == TARGET_WARM_RESET || function == TARGET_COLD_RESET)
 		filter->target_name = tmf->target_name;
 	filter->one_task = function == ABORT_TASK;

@@ -705,12 +705,14 @@ static void copy_run(struct scsi_copy *copy)
 		finish(copy);
 }
 
-void copy_start(struct scsi_copy *copy, struct copy_result *result)
+void copy_start(struct scsi_copy *copy, struct copy_result *result, bool immediate)
 {
 	copy->result = result;
 	copy->task->copy = copy;
 	if (result)
 		result->copy = copy;
+	if (immediate)
+		scsi_go_on_in_background(copy->task);
 	copy_run(copy);
 }
 

@@ -18,6 +18,10 @@
  *
  * A copy that runs for longer than COPY_SHOWN_MS is shown among the operations (jobs.h) and can be cancelled there.
  *
+ * A background copy operation (IMMED, SPC-4 5.17.4.3) is that of a task which was answered already. No task management of
+ * commands reaches it, for its command has ended; COPY OPERATION ABORT, PREEMPT AND ABORT, resets and the end of its nexus do,
+ * and wait for it, as for any task.
+ *
  * A copy belongs to the reactor of its nexus; both its logical units are of the same inventory, and that is of the same
  * worker: targets that share a LUN stay together (docs/architecture.md), so there is no copy between workers.
  */
@@ -90,8 +94,9 @@ void copy_set_token(struct scsi_copy *copy, struct scsi_lu *lu, uint64_t token_i
 void copy_set_deadline(struct scsi_copy *copy, uint64_t deadline_ns);
 /* Whether this nexus may do all of it now: ranges, reservations, write protection. False: sense or status is set. */
 bool copy_check(struct scsi_copy *copy);
-/* Runs it and finishes the task. result may be NULL. */
-void copy_start(struct scsi_copy *copy, struct copy_result *result);
+/* Runs it and finishes the task. result may be NULL. immediate: the task is answered before, and the copy is a background
+ * copy operation; result is not NULL. */
+void copy_start(struct scsi_copy *copy, struct copy_result *result, bool immediate);
 /* COPY OPERATION ABORT. */
 void copy_stop(struct scsi_copy *copy);
 uint64_t copy_done_bytes(const struct scsi_copy *copy);

@@ -1,10 +1,10 @@
 /*
  * EXTENDED COPY(LID1) and (LID4), COPY OPERATION ABORT and the RECEIVE COPY commands (SPC-4 6.4, 6.5, 6.3, 6.17 to 6.20).
  *
- * The list is decoded, every logical unit and range in it is checked, then all of it is copied (copy.h). IMMED of LID4 asks
- * for status before the copy has ended; here it comes when it has, with the same outcome. Errors that this nexus would
- * have got for a READ of the source or a WRITE of the destination (reservation conflict, write protection, medium ejected)
- * are given as such, what goes wrong later as COPY ABORTED with the number of the segment.
+ * The list is decoded, every logical unit and range in it is checked, then, with IMMED, the command is answered; then all of
+ * it is copied (copy.h). Errors that this nexus would have got for a READ of the source or a WRITE of the destination
+ * (reservation conflict, write protection, medium ejected) are given as such, what goes wrong later as COPY ABORTED with the
+ * number of the segment: by the command, or with IMMED by RECEIVE COPY STATUS.
  */
 #include <stdlib.h>
 
@@ -104,7 +104,7 @@ static void run(struct xcopy *x)
 	}
 	copy = plan(x);
 	if (copy) {
-		copy_start(copy, result);
+		copy_start(copy, result, x->list.immediate);
 		return;
 	}
 	copy_result_end(result, x->task, COPY_FAILED);

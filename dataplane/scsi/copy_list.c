@@ -4,8 +4,9 @@
 
 enum { LID1_HEADER_BYTES = 16, LID4_HEADER_BYTES = 48, LID4_FORMAT = 0x01, LID4_HEADER_CSCD_BYTES = 32 };
 enum { USAGE_HOLD = 0, USAGE_RESERVED = 1, USAGE_DISCARD = 2, USAGE_NONE = 3 };
-enum { SEGMENT_DC = 0x02 };
-enum { POPULATE_HEADER_BYTES = 16, WRITE_HEADER_BYTES = 536, RANGE_BYTES = 16, POPULATE_RTV = 0x02, WRITE_DEL_TKN = 0x02 };
+enum { SEGMENT_DC = 0x02, LID4_IMMED = 0x01 };
+enum { POPULATE_HEADER_BYTES = 16, WRITE_HEADER_BYTES = 536, RANGE_BYTES = 16, POPULATE_RTV = 0x02, WRITE_DEL_TKN = 0x02,
+       WRITE_IMMED = 0x01 };
 
 static bool refuse(struct scsi_sense *ret, uint16_t asc_ascq)
 {
@@ -42,6 +43,7 @@ static bool decode_lid1(const uint8_t *bytes, struct copy_list *ret, struct leng
 {
 	*ret_lengths = (struct lengths){ LID1_HEADER_BYTES, get_be16(bytes + 2), get_be32(bytes + 8), get_be32(bytes + 12) };
 	ret->list_id = bytes[0];
+	ret->immediate = false;
 	return decode_usage(bytes, ret, ret_sense);
 }
 
@@ -56,7 +58,10 @@ static bool decode_lid4(const uint8_t *bytes, struct copy_list *ret, struct leng
 		return refuse_field(ret_sense, 2);
 	if (bytes[16] != 0xff)
 		return refuse_field(ret_sense, 16);
-	return decode_usage(bytes, ret, ret_sense);
+	if (!decode_usage(bytes, ret, ret_sense))
+		return false;
+	ret->immediate = bytes[15] & LID4_IMMED;
+	return ret->identified || !ret->immediate || refuse_field(ret_sense, 15); /* nobody could ask for its result */
 }
 
 static bool check_lengths(const struct lengths *lengths, uint32_t len_bytes, struct scsi_sense *ret_sense)
@@ -227,6 +232,7 @@ bool write_token_list_decode(const uint8_t *bytes, uint32_t len_bytes, struct wr
 	if (!check_data_length(bytes, len_bytes, WRITE_HEADER_BYTES, ret_sense))
 		return false;
 	ret->delete_token = bytes[2] & WRITE_DEL_TKN;
+	ret->immediate = bytes[2] & WRITE_IMMED;
 	ret->offset_blocks = get_be64(bytes + 8);
 	ret->token = bytes + 16;
 	return decode_ranges(bytes, len_bytes, 534, &ret->ranges, ret_sense);

@@ -43,6 +43,7 @@ struct copy_segment {
 struct copy_list {
 	uint32_t list_id;
 	bool     identified; /* false: LIST ID USAGE 11b, nobody will ask for it */
+	bool     immediate;  /* IMMED; then identified */
 	unsigned cscd_count, segment_count;
 	struct copy_cscd cscd[COPY_CSCD_MAX];
 	struct copy_segment segment[COPY_SEGMENT_MAX];
@@ -70,6 +71,7 @@ struct populate_list {
 
 struct write_token_list {
 	bool     delete_token;
+	bool     immediate;    /* IMMED */
 	uint64_t offset_blocks;
 	const uint8_t *token;  /* COPY_TOKEN_BYTES inside the caller's bytes */
 	struct copy_ranges ranges;

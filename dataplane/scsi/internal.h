@@ -446,6 +446,8 @@ void scsi_fail_errno(struct scsi_task *task, int error, bool write);
 /* Whether the nexus may do that on the medium of a logical unit, of the task's own or another: reservations, medium, write
  * protection. False: the task has status or sense. */
 bool scsi_access_allows(struct scsi_task *task, struct scsi_itl *itl, enum scsi_access access);
+/* Its status goes out now; it is in no task set any more, and its data is gone. scsi_finish() when it has ended. */
+void scsi_go_on_in_background(struct scsi_task *task);
 void scsi_finish(struct scsi_task *task); /* releases what the handler held, then task->done() */
 
 /* Data-in that is put together in pieces: every byte beyond the allocation length is dropped (SPC-4 4.2.5.6). */

@@ -90,6 +90,9 @@ struct scsi_task {
 	uint64_t tag;            /* initiator task tag, unique in the nexus */
 	uint32_t expected_bytes; /* Expected Data Transfer Length of a command that brings data; 0: unknown */
 	void (*done)(struct scsi_task *task);
+	/* status and sense are to be sent, though the task goes on in the background: its result is for other commands to ask for,
+	 * and done() says that it has ended. */
+	void (*answered)(struct scsi_task *task);
 	/* Whether the initiator has closed the connection that the command came by, though we may not have read so far. NULL:
 	 * it has not. Asked only where the initiator has other paths. */
 	bool (*path_gone)(const struct scsi_task *task);
@@ -110,6 +113,8 @@ struct scsi_task {
 	/* The iSCSI layer's: aborted tasks finish their I/O but send no response. The SCSI layer looks at it before each further
 	 * step of a multi-step command and stops there. */
 	bool aborted;
+
+	bool background;         /* answered() was called. The SCSI layer's, the iSCSI layer sets false, too */
 
 	/* private to the SCSI layer */
 	struct scsi_itl *itl;

@@ -73,6 +73,13 @@ static void release_what_it_holds(struct scsi_task *task)
 	}
 }
 
+void scsi_go_on_in_background(struct scsi_task *task)
+{
+	task->background = true;
+	scsi_order_leave(task);
+	task->answered(task);
+}
+
 void scsi_finish(struct scsi_task *task)
 {
 	release_what_it_holds(task);
@@ -349,6 +356,7 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->itl = NULL;
 	task->order = ORDER_OUT;
 	task->abandoned = false;
+	task->background = false;
 	task->copy = NULL;
 	task->atomic = NULL;
 	task->lock.lun = NULL;

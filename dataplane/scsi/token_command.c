@@ -4,7 +4,8 @@
  *
  * A token is looked for in the logical units of the nexus that shows it and nowhere else: that of another tenant is unknown.
  * WRITE USING TOKEN needs what a READ of the source and a WRITE of the destination would need. It ends after TOKEN_WRITE_MS
- * at the latest, with GOOD and a transfer count that says how far it came; the client goes on from there.
+ * at the latest, with GOOD and a transfer count that says how far it came; the client goes on from there. With IMMED nobody
+ * waits, and it copies all. POPULATE TOKEN copies nothing: with IMMED, too, it is answered when the token is there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -252,7 +253,8 @@ static struct scsi_copy *plan(struct scsi_task *task, const struct write_token_l
 	}
 	if (source->itl)
 		copy_set_token(copy, source->itl->lu, source->id, list->delete_token);
-	copy_set_deadline(copy, clock_now_ns() + TOKEN_WRITE_MS * NS_PER_MS);
+	if (!list->immediate)
+		copy_set_deadline(copy, clock_now_ns() + TOKEN_WRITE_MS * NS_PER_MS);
 	if (copy_check(copy))
 		return copy;
 	copy_free(copy);
@@ -273,7 +275,7 @@ static void write_using(struct scsi_task *task, const struct write_token_list *l
 	if (result)
 		copy = plan(task, list, &source);
 	if (copy) {
-		copy_start(copy, result);
+		copy_start(copy, result, list->immediate);
 		return;
 	}
 	copy_result_end(result, task, COPY_FAILED);

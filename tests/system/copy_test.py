@@ -6,7 +6,8 @@ import time
 
 from harness import wait
 from harness.daemon import TARGET
-from harness.host import LOGICAL_UNIT_RESET, Host
+from harness.host import (ABORT_TASK, ABORT_TASK_SET, CLEAR_TASK_SET, LOGICAL_UNIT_RESET, PREEMPT_AND_ABORT, REGISTER, RESERVE,
+                          WRITE_EXCLUSIVE_RO, Host)
 from harness.registry import test
 from harness.rest import quote
 
@@ -32,6 +33,18 @@ def extended_copy(names, segments, list_id=1):
     body = b"".join(segments)
     parameters = struct.pack(">BBHIII", list_id, 0, len(descriptors), 0, len(body), 0) + descriptors + body
     return struct.pack(">BB8xIBB", 0x83, 0, len(parameters), 0, 0), parameters
+
+
+def immediate_copy(names, segments, list_id=1):
+    """(CDB, parameter list) of EXTENDED COPY(LID4) with IMMED."""
+    descriptors, body = b"".join(map(cscd, names)), b"".join(segments)
+    parameters = struct.pack(">BBH11xBB3xI18xHHH", 1, 0, 0x20, 1, 0xFF, list_id, len(descriptors), len(body), 0) + descriptors + body
+    return struct.pack(">BB8xIBB", 0x83, 1, len(parameters), 0, 0), parameters
+
+
+def copy_status(session, list_id=1):
+    """COPY OPERATION STATUS of RECEIVE COPY STATUS(LID4)."""
+    return session.do(struct.pack(">BBI4xIBB", 0x84, 0x05, list_id, 256, 0, 0), in_bytes=256).data[5]
 
 
 def populate_token(session, ranges, lun=0):
@@ -99,20 +112,26 @@ class LongCopy:
 
     END = LONG // 512 - 1
 
-    def __init__(self, env):
+    def __init__(self, env, immediate=False):
         self.daemon = env.daemon()
         for number, name in enumerate("ab"):
             self.daemon.serve(name, LONG_LUN, number=number)
         self.session = Host(self.daemon, "copier", more_luns=(1,))
         assert self.session.write_bytes(self.END, pattern(9, 1), lun=1).status == 0
         segments = [segment(0, 1, n * SEGMENT // 512, n * SEGMENT // 512, SEGMENT) for n in range(64)]
-        self.tag = self.session.send(*extended_copy([self.session.naa(0), self.session.naa(1)], segments))
+        command = immediate_copy if immediate else extended_copy
+        self.tag = self.session.send(*command([self.session.naa(0), self.session.naa(1)], segments))
+        if immediate:
+            assert self.session.receive(self.tag).status == 0
         self.operation = wait.until(lambda: self.seen("running"), "the copy is an operation", 20 * env.slow)
 
     def seen(self, state):
         """The copy among the operations, in that state."""
         return next((o for o in self.daemon.rest.get("/operations").json["items"]
                      if o.get("kind") == "extended-copy" and o["state"] == state), None)
+
+    def is_over(self):
+        assert not self.seen("running"), "it still runs"
 
     def stopped(self, env):
         """It has ended before its end."""
@@ -138,6 +157,55 @@ def b098_the_end_of_the_session_stops_a_copy(env):
     copy = LongCopy(env)
     copy.session.close()
     copy.stopped(env)
+
+
+@test()
+def an_immediate_copy_goes_on_behind_its_answer(env):
+    """SPC-4 5.17.4.3: task management of commands does not reach it; it is asked for, and ended, by its list identifier."""
+    copy = LongCopy(env, immediate=True)
+    with copy.session as session:
+        assert session.manage(ABORT_TASK, copy.tag) == 1, "the command has ended: there is no such task"
+        assert session.manage(ABORT_TASK_SET) == 0 and session.manage(CLEAR_TASK_SET) == 0
+        assert copy_status(session) == 0x11 and copy.seen("running")
+        assert session.do(struct.pack(">BBI8xBB", 0x83, 0x1C, 1, 0, 0)).status == 0
+        wait.until(lambda: copy_status(session) == 0x60, "COPY OPERATION ABORT has stopped it", 10 * env.slow)
+    copy.stopped(env)
+
+
+def reset(copy):
+    with copy.session as session:
+        assert session.manage(LOGICAL_UNIT_RESET, lun=1) == 0
+        copy.is_over()
+
+
+def preempt(copy):
+    """I5: GOOD means that the copy writes no more."""
+    with copy.session as session, Host(copy.daemon, "fencer", lun=1) as fencer:
+        session.lun = 1
+        assert session.pr_out(REGISTER, service_key=1).status == fencer.pr_out(REGISTER, service_key=2).status == 0
+        assert session.pr_out(RESERVE, WRITE_EXCLUSIVE_RO, 1).status == 0
+        assert fencer.pr_out(PREEMPT_AND_ABORT, WRITE_EXCLUSIVE_RO, 2, 1).status == 0
+        copy.is_over()
+        assert fencer.pr_out(6, 0, 0, 0).status == 0
+
+
+def log_out(copy):
+    with copy.session as session:
+        session.connection.logout()
+        copy.is_over()
+
+
+def cancel(copy):
+    with copy.session:
+        copy.daemon.rest.delete(f"/operations/{quote(copy.operation['id'])}")
+
+
+@test()
+def an_immediate_copy_is_stopped_by_resets_fences_logout_and_administrators(env):
+    for stop in (reset, preempt, log_out, cancel, lambda copy: copy.session.close()):
+        copy = LongCopy(env, immediate=True)
+        stop(copy)
+        copy.stopped(env)
 
 
 @test()

@@ -330,20 +330,12 @@ static void between_blocks_of_512_and_4096_bytes_what_is_whole_is_copied(void **
 
 static void lid4(uint32_t list_id)
 {
-	uint8_t cdb[16], *d;
+	uint8_t cdb[16];
 
 	list_start(0);
-	d = list_cscd(world.lun);
-	memmove(list + 48, d, 32);
-	list_bytes = 48 + 32;
+	list_cscd(world.lun);
 	list_segment(0, 0, 0, 100, 8);
-	memset(list, 0, 48);
-	list[0] = 1;
-	put_be16(list + 2, 0x20);
-	list[16] = 0xff;
-	put_be32(list + 20, list_id);
-	put_be16(list + 42, 32);
-	put_be16(list + 44, 28);
+	to_lid4(list_id, false);
 	xcopy_cdb(cdb, 1);
 	send_from(0, cdb, 16, list, list_bytes);
 }
@@ -515,16 +507,6 @@ static void what_is_mapped_read_only_is_no_destination(void **state)
 	expect_sense(KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
 }
 
-static void pr_out(unsigned nexus, uint64_t lun, uint8_t action, uint8_t type, uint64_t key, uint64_t service_key)
-{
-	uint8_t cdb[16] = { 0x5f, action, type, 0, 0, 0, 0, 0, 24 }, bytes[24] = { 0 };
-
-	put_be64(bytes, key);
-	put_be64(bytes + 8, service_key);
-	world_run(&world, world.nexus[nexus], lun, cdb, 16, bytes, 24, &outcome);
-	expect_good();
-}
-
 /* Nexus 1 reserves one of the two; what nexus 0 may not read it may not copy from, what it may not write not copy to. */
 static void reservations_of_both_sides_are_respected(void **state)
 {
@@ -575,27 +557,11 @@ static void attentions_of_the_other_lun_wait_for_their_own_command(void **state)
 
 static struct scsi_task *begin_copy(uint16_t blocks)
 {
-	struct scsi_task *task;
-	uint8_t cdb[16];
-
 	list_start(4);
 	list_cscd(world.lun);
 	list_cscd(second.lun);
 	list_segment(0, 1, 0, 0, blocks);
-	xcopy_cdb(cdb, 0);
-	task = world_task(&world, world.nexus[0], 0, cdb, 16, list_bytes);
-	assert_int_equal(scsi_task_begin(task), SCSI_NEEDS_DATA_OUT);
-	world_give_data(&world, task, list, list_bytes);
-	scsi_task_execute(task);
-	return task;
-}
-
-static void end_copy(struct scsi_task *task)
-{
-	while (!task->tag)
-		world_turn(&world);
-	sgl_release(world.reactor.pool, &task->data, SGL_SCSI);
-	scsi_task_end(task);
+	return begin_listed(0);
 }
 
 static void a_long_copy_leaves_the_reactor_to_others(void **state)

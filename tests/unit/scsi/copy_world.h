@@ -162,6 +162,55 @@ static inline void copy_over(uint8_t list_id, uint64_t from_lba, uint64_t to_lba
 	xcopy_from(0);
 }
 
+/* The list of LID1 becomes one of LID4. */
+static inline void to_lid4(uint32_t list_id, bool immediate)
+{
+	uint16_t cscd_bytes = get_be16(list + 2), segment_bytes = (uint16_t)get_be32(list + 8);
+
+	memmove(list + 48, list + 16, list_bytes - 16);
+	list_bytes += 48 - 16;
+	memset(list, 0, 48);
+	list[0] = 1;
+	put_be16(list + 2, 0x20);
+	list[15] = immediate;
+	list[16] = 0xff;
+	put_be32(list + 20, list_id);
+	put_be16(list + 42, cscd_bytes);
+	put_be16(list + 44, segment_bytes);
+}
+
+/* What the list says: EXTENDED COPY(LID1), action 0, or (LID4), action 1. */
+static inline struct scsi_task *begin_listed(uint8_t action)
+{
+	struct scsi_task *task;
+	uint8_t cdb[16];
+
+	xcopy_cdb(cdb, action);
+	task = world_task(&world, world.nexus[0], 0, cdb, 16, list_bytes);
+	assert_int_equal(scsi_task_begin(task), SCSI_NEEDS_DATA_OUT);
+	world_give_data(&world, task, list, list_bytes);
+	scsi_task_execute(task);
+	return task;
+}
+
+static inline void end_copy(struct scsi_task *task)
+{
+	while (!task->tag)
+		world_turn(&world);
+	sgl_release(world.reactor.pool, &task->data, SGL_SCSI);
+	scsi_task_end(task);
+}
+
+static inline void pr_out(unsigned nexus, uint64_t lun, uint8_t action, uint8_t type, uint64_t key, uint64_t service_key)
+{
+	uint8_t cdb[16] = { 0x5f, action, type, 0, 0, 0, 0, 0, 24 }, bytes[24] = { 0 };
+
+	put_be64(bytes, key);
+	put_be64(bytes + 8, service_key);
+	world_run(&world, world.nexus[nexus], lun, cdb, 16, bytes, 24, &outcome);
+	expect_good();
+}
+
 static inline void send_to(uint64_t lun, const uint8_t *cdb, const void *out, uint32_t out_len)
 {
 	world_run(&world, world.nexus[0], lun, cdb, 16, out, out_len, &outcome);

@@ -537,16 +537,6 @@ static void valid_tokens_are_limited_and_spent_ones_give_way(void **state)
 	expect_sense(KEY_ILLEGAL_REQUEST, ASC_TOKEN_UNKNOWN);
 }
 
-static void pr_out(unsigned nexus, uint64_t lun, uint8_t action, uint8_t type, uint64_t key, uint64_t service_key)
-{
-	uint8_t cdb[16] = { 0x5f, action, type, 0, 0, 0, 0, 0, 24 }, bytes[24] = { 0 };
-
-	put_be64(bytes, key);
-	put_be64(bytes + 8, service_key);
-	world_run(&world, world.nexus[nexus], lun, cdb, 16, bytes, 24, &outcome);
-	expect_good();
-}
-
 static void a_token_does_not_get_around_reservations(void **state)
 {
 	(void)state;

@@ -190,6 +190,15 @@ static inline void world_done(struct scsi_task *task)
 	task->tag = 1;
 }
 
+/* A background operation goes on; the status is that of its command. */
+static unsigned world_answers;
+
+static inline void world_answered(struct scsi_task *task)
+{
+	assert(task->tag == 0 && task->status == 0);
+	world_answers++;
+}
+
 static inline void world_sense(const struct scsi_task *task, struct outcome *ret)
 {
 	const uint8_t *sense = task->sense;
@@ -229,6 +238,7 @@ static inline struct scsi_task *world_task(struct world *w, struct scsi_nexus *n
 	task->tag = 0;
 	task->expected_bytes = expected_bytes;
 	task->done = world_done;
+	task->answered = world_answered;
 	task->path_gone = NULL;
 	task->aborted = false;
 	return task;
