@@ -10,9 +10,10 @@ import re
 FAMILIES = ("SCSI", "iSCSI")
 SUMMARY = re.compile(r"^ *(tests|asserts) +(\d+) +(\d+) +(\d+) +(\d+)", re.M)
 SKIPPED = re.compile(r"\[SKIPPED\] *(.*)")
-FAILURE = re.compile(r"(\[FAILED\][^\n]*|\S+\.c:\d+ +- +[^\n]*)")
+FAILURE = re.compile(r"(\[FAILED\][^\n]*|\S+\.c:\d+ +- +[^\n]*?)(?= +\[FAILED\]|\n|$)")  # stdout and stderr meet in one line
 
-Outcome = collections.namedtuple("Outcome", "kind reason")  # kind: passed, failed, skipped
+# kind: passed, failed, skipped; failures: failures() of a test that failed checks
+Outcome = collections.namedtuple("Outcome", "kind reason failures", defaults=((),))
 
 
 def names(listed, family):
@@ -25,17 +26,22 @@ def command(name, urls):
     return ["iscsi-test-cu", "--dataloss", "--allow-sanitize", "-t", name, *urls]
 
 
+def failures(text):
+    """All that a test said about what failed: its reports ([FAILED] ...) and its failed checks (FILE.c:LINE - ...)."""
+    return [f.strip() for f in FAILURE.findall(text, max(text.find("\nSuite: "), 0))]
+
+
 def judge(text, status):
     """The outcome of one test from the output of its process."""
     numbers = {kind: tuple(map(int, rest)) for kind, *rest in SUMMARY.findall(text)}
-    failures = list(dict.fromkeys(f.strip() for f in FAILURE.findall(text)))
     if status < 0:
         return Outcome("failed", f"iscsi-test-cu was ended by signal {-status}")
     if numbers.get("tests", (0, 0))[:2] != (1, 1):
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return Outcome("failed", "the test did not run: " + (lines[-1] if lines else f"status {status}"))
     if numbers["tests"][3] or numbers.get("asserts", (0, 0, 0, 0))[3]:
-        return Outcome("failed", "; ".join(failures) or "failed")
+        failed = failures(text)
+        return Outcome("failed", "; ".join(dict.fromkeys(failed)) or "failed", failed)
     skipped = SKIPPED.search(text, max(text.find("\nSuite: "), 0))
     if skipped:
         return Outcome("skipped", skipped.group(1).strip() or "no reason given")
