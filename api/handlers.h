@@ -15,6 +15,7 @@ void put_config(struct request *rq);
 
 /* runtime.c: what workers know */
 void get_lun_map(struct request *rq);
+void list_port_groups(struct request *rq);
 void get_reservations(struct request *rq);
 void delete_reservations(struct request *rq);
 void list_sessions(struct request *rq);

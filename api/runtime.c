@@ -1,6 +1,6 @@
 /*
- * What only the workers know: sessions, reservations, the state of a mapping, commands that run long. Asked by QUERY,
- * changed by COMMAND.
+ * What only the workers know: sessions, access states, reservations, the state of a mapping, commands that run long. Asked
+ * by QUERY, changed by COMMAND.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -89,6 +89,17 @@ static json_t *sorted_by_id(json_t *items)
 	return result;
 }
 
+/* Adds what a worker said to the items: the objects that have an id. */
+static void append_items(json_t *items, json_t *said)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(said, i, item)
+		if (json_is_string(json_object_get(item, "id")))
+			json_array_append(items, item);
+}
+
 /* The page of these, taken, that the request wants. */
 static void answer_page(struct worker_call *call, json_t *items)
 {
@@ -119,18 +130,36 @@ static void answer_one(struct worker_call *call, json_t *items, const char *miss
 	worker_call_free(call);
 }
 
-/* --- LUNs --- */
-
-/* The stored LUN of the path, borrowed; NULL: answered 404. */
-static const json_t *lun_of(struct request *rq)
+/* Whether there is what the path names; false: answered 404. */
+static bool exists(struct request *rq, enum config_kind kind, const char *word)
 {
-	struct config_ref ref = { CONFIG_LUN, request_param(rq, 0), NULL };
-	const json_t *lun = config_find(rq->service->config, &ref);
+	struct config_ref ref = { kind, request_param(rq, 0), NULL };
+	char code[32];
 
-	if (!lun)
-		answer_error(rq, 404, "no-such-lun", "There is no such lun.");
-	return lun;
+	if (config_find(rq->service->config, &ref))
+		return true;
+	snprintf(code, sizeof code, "no-such-%s", word);
+	answer_error(rq, 404, code, "There is no such %s.", word);
+	return false;
 }
+
+/* --- targets --- */
+
+static void port_groups_known(struct worker_call *call)
+{
+	json_t *items = json_array();
+
+	append_items(items, first_value(call));
+	answer_page(call, sorted_by_id(items));
+}
+
+void list_port_groups(struct request *rq)
+{
+	if (exists(rq, CONFIG_TARGET, "target"))
+		ask_about(rq, MSG_QUERY, "port-groups", port_groups_known);
+}
+
+/* --- LUNs --- */
 
 static void map_known(struct worker_call *call)
 {
@@ -153,7 +182,7 @@ static void map_known(struct worker_call *call)
 
 void get_lun_map(struct request *rq)
 {
-	if (lun_of(rq))
+	if (exists(rq, CONFIG_LUN, "lun"))
 		ask_about(rq, MSG_QUERY, "map", map_known);
 }
 
@@ -173,7 +202,7 @@ static void reservations_known(struct worker_call *call)
 
 void get_reservations(struct request *rq)
 {
-	if (lun_of(rq))
+	if (exists(rq, CONFIG_LUN, "lun"))
 		ask_about(rq, MSG_QUERY, "reservations", reservations_known);
 }
 
@@ -195,7 +224,7 @@ static void reservations_cleared(struct worker_call *call)
 
 void delete_reservations(struct request *rq)
 {
-	if (lun_of(rq))
+	if (exists(rq, CONFIG_LUN, "lun"))
 		command(rq, "reservations-clear", reservations_cleared);
 }
 
@@ -271,13 +300,10 @@ void delete_session(struct request *rq)
 
 static json_t *all_operations(const struct request *rq, const struct worker_call *call)
 {
-	json_t *operations = operations_views(&rq->service->operations), *job;
-	size_t i;
+	json_t *operations = operations_views(&rq->service->operations);
 
 	for (unsigned w = 0; w < WORKERS_MAX; w++)
-		json_array_foreach(call->reply[w].value, i, job)
-			if (json_is_string(json_object_get(job, "id")))
-				json_array_append(operations, job);
+		append_items(operations, call->reply[w].value);
 	return sorted_by_id(operations);
 }
 

@@ -1,4 +1,4 @@
-/* What control asks of a worker: sessions, jobs, reservations, maps; logging a session out, cancelling a job ... */
+/* What control asks of a worker: sessions, jobs, port groups, reservations, maps; logging a session out, cancelling a job ... */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +142,30 @@ static void ask_reactors(struct worker *worker, uint64_t id, uint64_t session_id
 			answered(question);
 }
 
+/* --- targets --- */
+
+/* One that another worker serves now is known here, too: the configuration says whose it is. */
+static void reply_port_groups(struct worker *worker, uint64_t id, const char *target_name)
+{
+	struct iscsi_config *config = iscsi_node_config(&worker->node);
+	struct scsi_port_groups *groups = NULL;
+	json_t *value;
+
+	if (config && iscsi_config_find_target(config, target_name)) {
+		pthread_mutex_lock(&worker->node.lock);
+		groups = iscsi_node_port_groups(&worker->node, target_name);
+		pthread_mutex_unlock(&worker->node.lock);
+	}
+	iscsi_config_unref(config);
+	if (!groups) { /* they stay as long as the node */
+		reply_error(worker, id, -ENOENT, "the target is not served by this worker");
+		return;
+	}
+	value = scsi_port_groups_json(groups);
+	reply(worker, id, 0, value);
+	json_decref(value);
+}
+
 /* --- LUNs --- */
 
 static struct iscsi_lun *find_lun(struct worker *worker, uint64_t id, const char *name)
@@ -164,6 +188,8 @@ void worker_query(struct worker *worker, const struct msg_QUERY *query)
 		value = scsi_jobs_json(worker->jobs);
 		reply(worker, query->id, 0, value);
 		json_decref(value);
+	} else if (strncmp(query->what, "port-groups:", 12) == 0) {
+		reply_port_groups(worker, query->id, query->what + 12);
 	} else if (strncmp(query->what, "reservations:", 13) == 0) {
 		lun = find_lun(worker, query->id, query->what + 13);
 		if (!lun)

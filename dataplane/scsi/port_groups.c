@@ -233,6 +233,31 @@ int scsi_port_groups_configure(struct scsi_port_groups *groups, bool sets, const
 	return 0;
 }
 
+/* --- for REST --- */
+
+static json_t *group_json(const struct alua_group *group)
+{
+	const struct alua_configured *configured = &group->configured;
+
+	return json_pack("{s:o, s:i, s:s, s:s, s:s, s:b}", "id", json_sprintf("%u", configured->tag),
+			 "relative_port_id", configured->relative_port_id, "state", alua_state_name(group->state),
+			 "configured_state", alua_state_name(configured->state),
+			 "set_by", group->status == ALUA_STATUS_EXPLICIT ? "initiator" : "configuration",
+			 "preferred", configured->preferred);
+}
+
+json_t *scsi_port_groups_json(struct scsi_port_groups *groups)
+{
+	json_t *list = json_array();
+
+	scsi_port_groups_pass_time(groups, clock_now_ns());
+	pthread_mutex_lock(&groups->lock);
+	for (unsigned i = 0; i < groups->count; i++)
+		json_array_append_new(list, group_json(&groups->group[i]));
+	pthread_mutex_unlock(&groups->lock);
+	return list;
+}
+
 /* --- REPORT TARGET PORT GROUPS (SPC-4 6.37) --- */
 
 enum { SUPPORTED_STATES = 0x80 | 0x08 | 0x04 | 0x02 | 0x01 }; /* T, U, S, AN, AO */

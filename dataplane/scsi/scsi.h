@@ -230,6 +230,9 @@ void scsi_port_groups_free(struct scsi_port_groups *groups); /* no nexus may ref
  * there go on from their states; initiators are told what changes. Blocking. 0, or negative errno and nothing changed. */
 int scsi_port_groups_configure(struct scsi_port_groups *groups, bool sets, const struct alua_configured *configured,
 			       unsigned count, struct err *err);
+/* What is in force now, for REST: array of {"id": tag, "relative_port_id", "state", "configured_state", "set_by":
+ * "initiator" or "configuration", "preferred"}; new reference, NULL without memory. Any thread. */
+json_t *scsi_port_groups_json(struct scsi_port_groups *groups);
 
 /* --- nexuses; the owning reactor's thread --- */
 

@@ -3,6 +3,7 @@ with two paths sees them."""
 import struct
 
 from harness import process, wait
+from harness.command import lunette
 from harness.daemon import TARGET
 from harness.registry import test
 from harness.rest import quote
@@ -120,6 +121,33 @@ def states_set_by_rest_are_seen_and_obeyed_on_both_paths(env):
     patch(daemon, {"alias": "something else"})
     assert one.settle() == two.settle() == []
     assert one.set_group(2, STANDBY) == (CHECK_CONDITION, ILLEGAL_REQUEST, 0x2000)
+
+
+def shown(daemon):
+    """{tag: (state, configured state, who set it)} as REST says."""
+    items = daemon.rest.get(f"/targets/{quote(TARGET)}/port-groups").json["items"]
+    return {item["id"]: (item["state"], item["configured_state"], item["set_by"]) for item in items}
+
+
+@test(quick=True)
+def rest_shows_the_state_in_force_whoever_set_it(env):
+    daemon, _, one, two = two_paths(env, explicit_alua=True)
+    usual = ("active_optimized", "active_optimized", "configuration")
+    assert shown(daemon) == {"1": usual, "2": usual}
+    ports = daemon.rest.get(f"/targets/{quote(TARGET)}").json["relative_port_ids"]
+    items = daemon.rest.get(f"/targets/{quote(TARGET)}/port-groups").json["items"]
+    assert {item["id"]: item["relative_port_id"] for item in items} == ports
+    assert one.set_group(2, STANDBY) == (GOOD, 0, 0)
+    assert shown(daemon) == {"1": usual, "2": ("standby", "active_optimized", "initiator")}
+    words = lunette(env, daemon, "target", "paths", TARGET).stdout.splitlines()
+    assert words[2].split()[:4] == ["2", "standby", "initiator", "active_optimized"], words
+    patch(daemon, {"port_groups": {"2": {"state": "unavailable"}}})
+    assert shown(daemon)["2"] == ("unavailable", "unavailable", "configuration")
+    assert two.settle() == [0x2A06] and two.set_group(2, NONOPTIMIZED)[0] == GOOD
+    assert shown(daemon)["2"] == ("active_nonoptimized", "unavailable", "initiator")
+    patch(daemon, {"explicit_alua": False})
+    assert shown(daemon)["2"] == ("unavailable", "unavailable", "configuration")
+    daemon.rest.get("/targets/iqn.2026-11.io.lunette%3Anone/port-groups", expect=404)
 
 
 @test(quick=True)

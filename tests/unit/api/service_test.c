@@ -630,6 +630,27 @@ static void plug_done(struct offload_job *job)
 	(void)job;
 }
 
+static void access_states_come_from_the_worker(void **state)
+{
+	struct fixture *f = *state;
+	struct answered a;
+
+	call_done(f, "GET", "/targets/" TARGET "paths/port-groups", NULL, 404);
+	call_done(f, "PUT", "/targets/" TARGET "paths", "{}", 201);
+	f->worker.reply = "[{\"id\":\"2\",\"state\":\"standby\"}, {\"state\":\"nobody's\"}, {\"id\":\"1\",\"state\":\"standby\"}]";
+	a = call(f, "GET", "/targets/" TARGET "paths/port-groups", NULL, 200);
+	assert_string_equal(f->worker.last_what, "port-groups:" TARGET "paths");
+	assert_int_equal(json_array_size(json_object_get(a.json, "items")), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(a.json, "items"), 0), "id")), "1");
+	answered_free(&a);
+	f->worker.reply = NULL;
+	f->worker.reply_status = ENOENT; /* no worker serves it */
+	a = call(f, "GET", "/targets/" TARGET "paths/port-groups", NULL, 200);
+	assert_int_equal(json_array_size(json_object_get(a.json, "items")), 0);
+	answered_free(&a);
+	f->worker.reply_status = 0;
+}
+
 static void a_long_change_becomes_an_operation(void **state)
 {
 	struct fixture *f = *state;
@@ -723,6 +744,7 @@ int main(void)
 		cmocka_unit_test(a_configuration_can_be_carried_over),
 		cmocka_unit_test(stores_that_are_built_in_are_listed),
 		cmocka_unit_test(maps_and_reservations_of_a_lun_are_told),
+		cmocka_unit_test(access_states_come_from_the_worker),
 		cmocka_unit_test(a_long_change_becomes_an_operation),
 		cmocka_unit_test(commands_that_run_long_are_operations),
 	};
