@@ -1,7 +1,7 @@
 /* One target: what it shows, to whom, who is there, and what to type on an initiator. */
 import { useState } from "preact/hooks";
 import { ObjectCharts } from "../charts";
-import { ask, client } from "../api/client";
+import { type Schema, ask, client } from "../api/client";
 import { type Portal, type Session, type Shown, type Target, allPortals, allSessions } from "../api/lists";
 import { useLoaded } from "../api/use";
 import { SYSTEMS, type System, reachable, stepsFor } from "../commands";
@@ -24,20 +24,23 @@ const REFRESH_MS = 5000;
 
 interface Data {
 	target: Target;
+	paths: Schema["PortGroupState"][];
 	portals: Portal[];
 	sessions: Session[];
 	discoveryUser: string;
 }
 
 async function load(name: string): Promise<Data> {
-	const [target, portals, { sessions }, settings] = await Promise.all([
+	const [target, paths, portals, { sessions }, settings] = await Promise.all([
 		ask(client.GET("/api/v1/targets/{target}", { params: { path: { target: name } } })),
+		ask(client.GET("/api/v1/targets/{target}/port-groups", { params: { path: { target: name } } })),
 		allPortals(),
 		allSessions(name),
 		ask(client.GET("/api/v1/settings")),
 	]);
 	return {
 		target: target.data as Target,
+		paths: paths.data.items,
 		sessions,
 		discoveryUser: settings.data.discovery_auth?.chap?.user ?? "",
 		portals: portals.filter((portal) => (target.data.portals ?? ["default"]).includes(portal.name)),
@@ -50,13 +53,33 @@ type Doing =
 	| { what: "deny"; name: string }
 	| null;
 
+/* Access states (ALUA); the usual one, of all, is not worth a word. */
+function PathStates({ paths }: { paths: Data["paths"] }) {
+	if (paths.every((path) => path.state === "active_optimized")) return null;
+	return (
+		<FactRow name="Paths">
+			<ul class="plain">
+				{paths.map((path) => (
+					<li key={path.id}>
+						tag {path.id}{" "}
+						<Badge tone={path.state.startsWith("active") ? "ok" : "warning"}>{path.state.replace("_", " ")}</Badge>
+						{path.set_by === "initiator" && <span class="dim"> set by an initiator</span>}
+					</li>
+				))}
+			</ul>
+		</FactRow>
+	);
+}
+
 function TargetFacts({
 	target,
+	paths,
 	portals,
 	may,
 	onEdit,
 }: {
 	target: Target;
+	paths: Data["paths"];
 	portals: Portal[];
 	may: May;
 	onEdit(): void;
@@ -87,6 +110,7 @@ function TargetFacts({
 						))}
 					</ul>
 				</FactRow>
+				<PathStates paths={paths} />
 				<FactRow name="Who may log in">{accessText(target)}</FactRow>
 				<FactRow name="From">{target.addresses?.length ? target.addresses.join(", ") : "any address"}</FactRow>
 				<FactRow name="CHAP">
@@ -355,6 +379,7 @@ export function TargetPage({ params }: { params: Params }) {
 						<div class="columns">
 							<TargetFacts
 								target={data.target}
+								paths={data.paths}
 								portals={data.portals}
 								may={may}
 								onEdit={() => setDoing({ what: "chap" })}
