@@ -14,12 +14,13 @@ static _Atomic uint64_t bytes_per_s = SCSI_COPY_BYTES_PER_S;
 
 struct lane {
 	struct scsi_copy *copy;
-	bool busy, zeroes;
+	bool busy, zeroes, writing;
 	struct copy_extent piece;
 	uint64_t position;   /* of the piece in the whole copy */
 	uint32_t sanitize_epoch; /* of the destination, when the piece was started */
 	struct lun_io io;
 	struct lun_lock lock; /* lock.lun NULL: not taken, not waited for */
+	struct scsi_abandoned abandoned; /* the piece that it is writing */
 	struct sgl list;
 	uint8_t *buffer;
 };
@@ -309,6 +310,11 @@ static void fail_io(struct lane *lane, int error, bool write)
 	fail(copy, lane->position);
 }
 
+static uint64_t end_lba(const struct copy_extent *piece)
+{
+	return piece->destination_lba + (piece->bytes >> piece->destination->lu->block_shift);
+}
+
 static bool gives_up(const struct scsi_copy *copy)
 {
 	return copy->task->aborted || copy->stopped || copy->failed;
@@ -330,6 +336,9 @@ static void written(struct lun_io *io, int result)
 	struct lane *lane = container_of(io, struct lane, io);
 	struct scsi_copy *copy = lane->copy;
 
+	lane->writing = false;
+	if (lane->abandoned.lu)
+		scsi_abandoned_is_done(&lane->abandoned);
 	if (io->data)
 		sgl_hand(&lane->list, SGL_LUN, SGL_SCSI);
 	if (result) {
@@ -374,6 +383,20 @@ static bool sanitized(const struct scsi_itl *itl)
 	return itl && atomic_load(&itl->lu->sanitize_state) != SANITIZE_NONE;
 }
 
+/* Not behind what was given up and may still land there: of a path of its host, of anyone. False: the task has sense. */
+static bool may_write(const struct lane *lane)
+{
+	const struct copy_extent *piece = &lane->piece;
+	struct scsi_task *task = lane->copy->task;
+
+	if (!scsi_path_is_there(task, piece->destination, &lane->lock))
+		return false;
+	if (!scsi_range_is_abandoned(piece->destination->lu, piece->destination_lba, end_lba(piece)))
+		return true;
+	scsi_task_fail(task, KEY_COPY_ABORTED, ASC_NONE);
+	return false;
+}
+
 static void write_piece(struct lane *lane)
 {
 	const struct copy_extent *piece = &lane->piece;
@@ -383,12 +406,13 @@ static void write_piece(struct lane *lane)
 		fail_for_sanitize(lane);
 		return;
 	}
-	if (gives_up(lane->copy) || !scsi_path_is_there(lane->copy->task, piece->destination, &lane->lock)) {
+	if (gives_up(lane->copy) || !may_write(lane)) {
 		fail(lane->copy, lane->position);
 		lane_end(lane);
 		return;
 	}
 	scsi_tokens_overwritten(lu, piece->destination_lba, piece->bytes >> lu->block_shift);
+	lane->writing = true;
 	submit(lane, lane->zeroes ? LUN_WRITE_SAME : LUN_WRITE, piece->destination, piece->destination_lba, written);
 }
 
@@ -719,6 +743,17 @@ void copy_start(struct scsi_copy *copy, struct copy_result *result, bool immedia
 void copy_stop(struct scsi_copy *copy)
 {
 	copy->stopped = true;
+}
+
+void copy_abandon(struct scsi_copy *copy)
+{
+	for (unsigned i = 0; i < COPY_LANES; i++) {
+		struct lane *lane = &copy->lane[i];
+		const struct copy_extent *piece = &lane->piece;
+
+		if (lane->writing)
+			scsi_abandon_range(&lane->abandoned, piece->destination->lu, piece->destination_lba, end_lba(piece));
+	}
 }
 
 uint64_t copy_done_bytes(const struct scsi_copy *copy)

@@ -99,6 +99,8 @@ bool copy_check(struct scsi_copy *copy);
 void copy_start(struct scsi_copy *copy, struct copy_result *result, bool immediate);
 /* COPY OPERATION ABORT. */
 void copy_stop(struct scsi_copy *copy);
+/* Its task was aborted: other hosts' writes to what it is writing now are BUSY until that is done (abandoned.c). */
+void copy_abandon(struct scsi_copy *copy);
 uint64_t copy_done_bytes(const struct scsi_copy *copy);
 bool copy_uses_lu(const struct scsi_copy *copy, const struct scsi_lu *lu);
 /* The I_T_L nexuses that it copies from and to, some of them several times. */

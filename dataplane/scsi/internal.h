@@ -292,7 +292,7 @@ struct scsi_lu {
 
 	pthread_mutex_t lock;
 	struct list itls;             /* struct scsi_itl.in_lu */
-	struct list abandoned;        /* struct scsi_task.in_abandoned: writes that were aborted and are not done yet */
+	struct list abandoned;        /* struct scsi_abandoned.in_lu: writes that were aborted and are not done yet */
 	struct {                      /* space.c */
 		bool known, reached;
 		unsigned threshold_percent; /* of the store, available; 0: none */
@@ -388,8 +388,11 @@ struct pr_state *scsi_pr_load(struct scsi_lu *lu, uint64_t *ret_version, struct 
 /* --- writes that were given up (abandoned.c) --- */
 
 void scsi_abandon(struct scsi_task *task);           /* it executes and was aborted; its reactor's thread */
-void scsi_abandoned_is_done(struct scsi_task *task);
+/* A write of the task of this thread; nothing if it is in the list. Its owner calls scsi_abandoned_is_done() at its end. */
+void scsi_abandon_range(struct scsi_abandoned *record, struct scsi_lu *lu, uint64_t lba, uint64_t end_lba);
+void scsi_abandoned_is_done(struct scsi_abandoned *record); /* it is in the list */
 bool scsi_behind_abandoned(const struct scsi_task *task); /* it would write what an abandoned one may still write: BUSY */
+bool scsi_range_is_abandoned(struct scsi_lu *lu, uint64_t lba, uint64_t end_lba);
 
 /* --- writes of one initiator by several nexuses (paths.c) --- */
 

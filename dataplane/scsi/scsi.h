@@ -79,6 +79,13 @@ void scsi_reactor_tick(struct scsi_reactor *reactor); /* about once a second whi
  * NORMACA 0). */
 enum scsi_attribute { SCSI_UNTAGGED = 0, SCSI_SIMPLE = 1, SCSI_ORDERED = 2, SCSI_HEAD_OF_QUEUE = 3, SCSI_ACA = 4 };
 
+/* A write that was given up and may still land (abandoned.c). The SCSI layer's. */
+struct scsi_abandoned {
+	struct scsi_lu *lu;      /* NULL: not in its list */
+	uint64_t lba, end_lba;   /* what it may change */
+	struct list in_lu;       /* scsi_lu.abandoned */
+};
+
 struct scsi_task {
 	/* set by the iSCSI layer before begin */
 	struct scsi_nexus *nexus;
@@ -120,8 +127,7 @@ struct scsi_task {
 	struct scsi_itl *itl;
 	const struct scsi_command *command; /* row of the table; NULL: none */
 	uint8_t order;           /* enum scsi_order */
-	bool abandoned;          /* in the list below (abandoned.c) */
-	struct list in_abandoned; /* scsi_lu.abandoned */
+	struct scsi_abandoned abandoned; /* the write that it is */
 	struct list in_locked;   /* reactor->locked */
 	struct list in_set, in_ready; /* scsi_itl.set.sequenced, reactor->ready; when order says so */
 	struct lun_io   io;

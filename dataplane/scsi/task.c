@@ -83,8 +83,8 @@ void scsi_go_on_in_background(struct scsi_task *task)
 void scsi_finish(struct scsi_task *task)
 {
 	release_what_it_holds(task);
-	if (__builtin_expect(task->abandoned, 0))
-		scsi_abandoned_is_done(task);
+	if (__builtin_expect(task->abandoned.lu != NULL, 0))
+		scsi_abandoned_is_done(&task->abandoned);
 	scsi_order_leave(task);
 	task->done(task);
 }
@@ -355,7 +355,7 @@ enum scsi_begin scsi_task_begin(struct scsi_task *task)
 	task->data_in_bytes = 0;
 	task->itl = NULL;
 	task->order = ORDER_OUT;
-	task->abandoned = false;
+	task->abandoned.lu = NULL;
 	task->background = false;
 	task->copy = NULL;
 	task->atomic = NULL;
