@@ -11,6 +11,8 @@
  *   5, 6 the header's byte [5] (below 48) is XORed with [6]   7 how much data and where   8-9 a number   10 more choice
  *   11-22 XOR on bytes 1 to 12 of the CDB, or on the parameter list or text   23 repeated so often
  *
+ * The ROD token that came last to any of them, at first that of zeroes, is what WRITE USING TOKEN presents.
+ *
  * Held after each record: the numbering of RFC 7143 4.2.2 (the fixture), no response to what was not asked, Data-In and R2T
  * inside the expected length. At the end: tasks, buffers, connections and sessions are given back, the gauges are zero,
  * and a new session can write and read each LUN.
@@ -19,6 +21,8 @@
 #include <stdlib.h>
 
 #include "dataplane/iscsi/chap.h"
+#include "dataplane/scsi/copy_list.h"
+#include "dataplane/scsi/token.h"
 #include "tests/fuzz/inline_offload.h"
 #include "tests/unit/iscsi/full_feature_fixture.h"
 
@@ -61,18 +65,19 @@ static struct house *house;
 static struct peer peer[PEERS];
 static unsigned logins;
 static uint8_t payload[DATA_MAX + 256];
+static uint8_t rod_token[COPY_TOKEN_BYTES]; /* the last that came */
 static const struct house_options options = { .params = "'queue_depth':16,'max_outstanding_r2t':8", .small = 6, .large = 66 };
 static const uint64_t luns[4] = { 0, UINT64_C(1) << 48, UINT64_C(0xc101000000000000), UINT64_C(7) << 48 };
 
 /* --- what a command can be --- */
 
-enum data { NONE, IN, OUT, LIST };
+enum data { NONE, IN, OUT, LIST, TOKEN };
 
 static const struct command {
 	uint8_t cdb[16];
 	uint8_t data;       /* enum data */
-	uint32_t len_bytes; /* expected; LIST: those of `list` */
-	uint8_t list[56];
+	uint32_t len_bytes; /* expected; LIST, TOKEN: those of `list` and of the token in it */
+	uint8_t list[144];
 } commands[] = {
 #define KEY(k)      0, 0, 0, 0, 0, 0, 0, (k)
 #define PR_OUT(sa, type, key, new_key, flags) \
@@ -114,6 +119,34 @@ static const struct command {
 	    '5', '.', 'c', 'o', 'm', ':', 'h', '2' } },
 	{ { 0x5e, 0, 0, 0, 0, 0, 0, 1, 0 }, IN, 256, { 0 } },
 	{ { 0x5e, 3, 0, 0, 0, 0, 0, 1, 0 }, IN, 256, { 0 } },
+	/* third-party copies: from LUN 0 to LUN 1, by the names that the house gives them (SPC-4 6.4) */
+#define CSCD(at, lun) \
+	[(at)] = 0xe4, [(at) + 4] = 1, [(at) + 5] = 3, [(at) + 7] = 16, [(at) + 8] = 0x6e, [(at) + 23] = (lun), [(at) + 30] = 2
+#define LID1(segment_bytes) [0] = 4, [3] = 64, [11] = (segment_bytes), CSCD(16, 0), CSCD(48, 1)
+	{ { [0] = 0x83, [13] = 108 }, LIST, 108, { LID1(28), [80] = 0x02, [83] = 0x18, [87] = 1, [91] = 8, [99] = 4, [107] = 32 } },
+	{ { [0] = 0x83, [13] = 112 }, LIST, 112, { LID1(32), [80] = 0x0a, [83] = 0x1c, [87] = 1, [89] = 0x10, [98] = 1, [106] = 2 } },
+	{ { [0] = 0x83, 1, [13] = 140 }, LIST, 140,
+	  { [0] = 1, [3] = 0x20, [15] = 1, 0xff, [23] = 3, [43] = 64, [45] = 28, CSCD(48, 0), CSCD(80, 1), [112] = 0x02, [115] = 0x18,
+	    [119] = 1, [122] = 0x20, [131] = 4, [139] = 32 } },
+	{ { 0x84, 0x00, 4, [12] = 1 }, IN, 256, { 0 } },
+	{ { 0x84, 0x01, 4, [12] = 1 }, IN, 256, { 0 } },
+	{ { 0x84, 0x03, [12] = 1 }, IN, 256, { 0 } },
+	{ { 0x84, 0x04, 4, [12] = 1 }, IN, 256, { 0 } },
+	{ { 0x84, 0x05, [5] = 3, [12] = 1 }, IN, 256, { 0 } },
+	{ { 0x83, 0x1c, [5] = 3 }, NONE, 0, { 0 } },
+	{ { 0x83, 0x10, [9] = 1, [13] = 32 }, LIST, 32, { 0, 30, [15] = 16, [23] = 8, [27] = 64 } },
+	{ { 0x84, 0x07, [5] = 1, [12] = 4 }, IN, 1024, { 0 } },
+	{ { 0x83, 0x11, [9] = 2, [12] = 2, 40 }, TOKEN, 552, { 2, 38, [23] = 16, [27] = 32 } },
+	{ { 0x83, 0x11, [9] = 2, [12] = 2, 40 }, TOKEN, 552, { 2, 38, 3, [23] = 64, [27] = 64 } },
+	/* and the rest */
+	{ { 0x9c, 0, [13] = 8 }, OUT, 4096, { 0 } },
+	{ { 0xa3, 0x05, [8] = 1 }, IN, 256, { 0 } },
+	{ { 0xa4, 0x06, [9] = 16 }, LIST, 16, { 'a', ' ', 'n', 'a', 'm', 'e' } },
+	{ { 0xa4, 0x0a, [9] = 8 }, LIST, 8, { [4] = 2, [7] = 1 } },
+	{ { 0xa4, 0x0a, [9] = 8 }, LIST, 8, { [4] = 0, [7] = 1 } },
+	{ { 0x37, 0, 0x18, [7] = 1 }, IN, 256, { 0 } },
+	{ { 0xb7, 0x18, [8] = 1 }, IN, 256, { 0 } },
+	{ { 0x4d, 0, 0x4c, [7] = 1 }, IN, 256, { 0 } },
 };
 
 static const char *const key_sets[] = {
@@ -178,6 +211,15 @@ static void hear_login(struct peer *p, const struct came *came)
 	}
 }
 
+/* RECEIVE ROD TOKEN INFORMATION's parameter data, by what it looks like. */
+static void hear_token(const struct came *came)
+{
+	static const size_t at = 38;
+
+	if (came->data_bytes >= at + COPY_TOKEN_BYTES && get_be32(came->data + at - 6) == 2 + COPY_TOKEN_BYTES)
+		memcpy(rod_token, came->data + at, COPY_TOKEN_BYTES);
+}
+
 static void hear(struct peer *p, const struct came *came)
 {
 	const uint8_t *bhs = came->bhs;
@@ -195,6 +237,7 @@ static void hear(struct peer *p, const struct came *came)
 	case ISCSI_DATA_IN: /* the fixture shows it whole, with its status */
 		assert(p->asked[slot] && came->data_bytes <= p->most[slot]);
 		p->asked[slot]--;
+		hear_token(came);
 		break;
 	case ISCSI_R2T:
 		hear_r2t(p, bhs);
@@ -369,13 +412,29 @@ static uint32_t immediate(const struct peer *p, const uint8_t *record, uint32_t 
 	}
 }
 
+/* The parameter list of a command as it is right, and where the record says it differs. */
+static void list_of(const struct command *c, const uint8_t *record, uint8_t *list)
+{
+	if (c->data == TOKEN) { /* 16 bytes, the token, the ranges */
+		memset(list, 0, c->len_bytes);
+		memcpy(list, c->list, 16);
+		memcpy(list + 16, rod_token, COPY_TOKEN_BYTES);
+		list[16 + COPY_TOKEN_BYTES + 7] = 16;
+		memcpy(list + 24 + COPY_TOKEN_BYTES, c->list + 16, 16);
+	} else {
+		memcpy(list, c->list, c->len_bytes);
+	}
+	for (unsigned i = 0; i < 12; i++)
+		list[(record[10] + i) % c->len_bytes] ^= record[11 + i];
+}
+
 static void command(const uint8_t *record, unsigned choice)
 {
-	static const uint8_t flags[] = { [NONE] = 0x80, [IN] = 0xc0, [OUT] = 0xa0, [LIST] = 0xa0 };
+	static const uint8_t flags[] = { [NONE] = 0x80, [IN] = 0xc0, [OUT] = 0xa0, [LIST] = 0xa0, [TOKEN] = 0xa0 };
 	const struct command *c = &commands[choice % (sizeof commands / sizeof *commands)];
 	struct peer *p = peer_at(record);
 	const uint8_t *data = payload + (record[10] & 0x80 ? record[10] : 0);
-	uint8_t bhs[ISCSI_BHS_BYTES], list[sizeof c->list];
+	uint8_t bhs[ISCSI_BHS_BYTES], list[40 + COPY_TOKEN_BYTES];
 	uint32_t data_bytes = 0;
 
 	header_init(bhs, ISCSI_SCSI_COMMAND, flags[c->data] | 1, tag_of(record), 0);
@@ -383,15 +442,13 @@ static void command(const uint8_t *record, unsigned choice)
 	put_be64(bhs + 8, luns[record[1] >> 2 & 3]);
 	put_be32(bhs + 20, c->len_bytes);
 	memcpy(bhs + 32, c->cdb, 16);
-	if (c->data != LIST)
+	if (c->data < LIST)
 		for (unsigned i = 0; i < 12; i++)
 			bhs[33 + i] ^= record[11 + i];
 	if (c->data >= OUT)
 		data_bytes = immediate(p, record, c->len_bytes, bhs);
-	if (c->data == LIST && data_bytes <= sizeof list) {
-		memcpy(list, c->list, sizeof list);
-		for (unsigned i = 0; i < 12; i++)
-			list[(record[10] + i) % sizeof list] ^= record[11 + i];
+	if (c->data >= LIST && data_bytes <= c->len_bytes) {
+		list_of(c, record, list);
 		data = list;
 	}
 	number(p, record, bhs);
@@ -527,7 +584,9 @@ static void peer_event(const uint8_t *record)
 
 	switch (record[2] % 6) {
 	case 0:
-		if (p->wire && p->wire->connection)
+		if (p->wire && record[7] & 1)
+			p->wire->peer_closed = true;
+		else if (p->wire && p->wire->connection)
 			iscsi_connection_drop(p->wire->connection, "the fuzzer says so");
 		break;
 	case 1:
@@ -556,25 +615,30 @@ static struct iscsi_config *configuration(unsigned which)
 
 	snprintf(config_text, sizeof config_text,
 		 "{'portals':{'default':{'address':'127.0.0.1:3260','tag':1}},'targets':{'" TARGET
-		 "':{'open':%s,'params':{%s},'luns':{%s}},'" CHAP_TARGET "':{'luns':{%s},'auth':{'chap':{'user':'u','secret':'" CHAP_SECRET
+		 "':{'open':%s,'params':{%s},'luns':{%s}%s},'" CHAP_TARGET "':{'luns':{%s},'auth':{'chap':{'user':'u','secret':'" CHAP_SECRET
 		 "'}}}}}",
-		 which & 4 ? "false" : "true", options.params, lists[which & 3], HOUSE_ALL_LUNS);
+		 which & 4 ? "false" : "true", options.params, lists[which & 3],
+		 which & 8 ? ",'explicit_alua':true,'port_groups':{'1':{'state':'active_nonoptimized'},'2':{'state':'standby'}}" : "",
+		 HOUSE_ALL_LUNS);
 	return config_of_quoted(config_text);
 }
 
 /* They are kept: connections refer to the portal that they came by, which a worker keeps, too. */
 static void configure(unsigned which)
 {
-	static struct iscsi_config *kept[8];
+	static struct iscsi_config *kept[16];
 	struct iscsi_config *old = house->node.config;
+	struct err err = { 0 };
 
 	for (unsigned i = 0; i < HOUSE_REACTORS; i++) /* a worker takes the next when all follow the last */
 		if (!iscsi_reactor_follows(&house->reactor[i].iscsi, old))
 			return;
-	which %= 8;
+	which %= 16;
 	if (!kept[which])
 		kept[which] = configuration(which);
 	house->node.config = iscsi_config_ref(kept[which]);
+	if (iscsi_node_configure_port_groups(&house->node, iscsi_config_find_target(kept[which], TARGET), &house->services, &err) < 0)
+		abort();
 	for (unsigned i = 0; i < HOUSE_REACTORS; i++)
 		iscsi_reactor_reconfigure(&house->reactor[i].iscsi, house->node.config);
 	iscsi_config_unref(old);
@@ -651,6 +715,9 @@ static void begin(void)
 		pattern(payload, sizeof payload, 0);
 	}
 	memset(peer, 0, sizeof peer);
+	memset(rod_token, 0, sizeof rod_token);
+	put_be32(rod_token, (uint32_t)ROD_BLOCK_ZERO);
+	put_be16(rod_token + 6, COPY_TOKEN_BYTES - 8);
 	logins = 0;
 	house_renew_lus(house);
 	configure(0);
