@@ -366,6 +366,6 @@ void change_start(struct request *rq, const struct config_request *request)
 	c->job.done = done;
 	loop_timer_init(&c->patience, impatient);
 	if (!rq->dry_run)
-		loop_timer_start(&c->service->loop, &c->patience, OPERATION_PATIENCE_MS);
+		loop_timer_start(&c->service->loop, &c->patience, c->service->patience_ms);
 	offload_submit(c->service->pool, &c->job, &c->service->mailbox);
 }

@@ -253,6 +253,7 @@ int service_init(struct service *s, const struct control_options *options, struc
 	s->loop.epoll_fd = s->audit.fd = s->mailbox.event_fd = -1;
 	s->started_ms = clock_wall_ms();
 	s->generation = s->started_ms;
+	s->patience_ms = OPERATION_PATIENCE_MS;
 	list_init(&s->portals.list);
 	list_init(&s->portals.kept);
 	list_init(&s->operations.list);

@@ -55,6 +55,7 @@ struct service {
 	struct refresh refresh;
 	struct http *http;     /* NULL in tests that call requests by hand */
 	uint64_t started_ms;   /* wall clock */
+	unsigned patience_ms;  /* of a change before it is answered with 202: OPERATION_PATIENCE_MS, tests have more */
 	uint64_t disk_total_bytes, disk_free_bytes; /* of the state directory; 0: unknown */
 	bool ready;            /* READY was said */
 	bool stopping;

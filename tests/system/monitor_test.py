@@ -352,7 +352,7 @@ def too_many_pictures_at_a_time_are_refused(env):
     answers = []
 
     def draw():
-        answers.append(daemon.rest.raw("GET", "/api/v1/charts/latency.png?width=4000&height=2000",
+        answers.append(daemon.rest.raw("GET", "/api/v1/charts/latency.png?width=2000&height=1000",
                                        headers={"Authorization": f"Bearer {daemon.token()}"}, timeout_s=120))
 
     threads = [threading.Thread(target=draw) for _ in range(40)]

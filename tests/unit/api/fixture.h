@@ -171,6 +171,7 @@ static inline void service_start(struct fixture *f)
 	if (service_init(&f->service, &f->options, &err) || service_load(&f->service, &err))
 		fail_msg("%s", err.text);
 	f->service.workers.count = 1;
+	f->service.patience_ms = 60000; /* a busy machine is no reason to answer with 202 */
 	fake_connect(f);
 	service_apply(&f->service);
 	for (int i = 0; i < 100 && !workers_all_served(&f->service.workers); i++)

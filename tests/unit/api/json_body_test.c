@@ -8,10 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
-
-#include "clock.h"
 
 static struct problem problem;
 
@@ -23,12 +22,12 @@ static json_t *decode(const char *text, size_t len)
 
 static void refused(const char *text, size_t len)
 {
-	uint64_t start_ns = clock_now_ns();
+	clock_t start = clock();
 
 	assert_null(decode(text, len));
 	assert_int_equal(problem.status, 400);
 	assert_string_equal(problem.code, "invalid-json");
-	assert_true(clock_now_ns() - start_ns < 500 * NS_PER_MS);
+	assert_true(clock() - start < CLOCKS_PER_SEC / 2); /* processor time */
 }
 
 static void an_object_is_taken(void **state)

@@ -660,6 +660,7 @@ static void a_long_change_becomes_an_operation(void **state)
 	int pipe_fds[2];
 	struct answered a;
 
+	f->service.patience_ms = 1;
 	assert_int_equal(pipe(pipe_fds), 0);
 	for (int i = 0; i < 16; i++) {
 		plugs[i] = (struct plug){ .job = { .work = plug_work, .done = plug_done }, .fd = pipe_fds[0] };

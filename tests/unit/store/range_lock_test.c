@@ -84,7 +84,7 @@ static bool take_for(struct fixture *f, unsigned index, const void *somebody, bo
 static void ordered_locks_wait_for_those_of_other_takers(void **state)
 {
 	struct fixture *f = *state;
-	int one, other;
+	int one = 0, other = 0;
 
 	assert_true(take_for(f, 0, &one, true));
 	assert_true(take_for(f, 1, &one, true));
@@ -105,7 +105,7 @@ static void ordered_locks_wait_for_those_of_other_takers(void **state)
 static void a_recorded_lock_that_is_not_ordered_is_waited_for(void **state)
 {
 	struct fixture *f = *state;
-	int one, other;
+	int one = 0, other = 0;
 
 	assert_true(take(&f->locks, &f->t[0], &f->mailbox, 100, 1, true));
 	assert_true(take_for(f, 1, &one, false));
