@@ -107,6 +107,19 @@ test("a target is edited, and the change of another in between is told", async (
 	assert.equal(target.description, "by another");
 });
 
+test("the access state of a path is shown when it is not the usual one", async ({ daemon, open }) => {
+	await daemon.lun("pathed", GIB, 31);
+	const page = await open();
+	await login(page, daemon, `#/targets/${TARGET}`);
+	await page.getByText("About", { exact: true }).waitFor();
+	assert.equal(await page.getByText("standby").count(), 0);
+	await daemon.api("PATCH", `targets/${TARGET}`, { port_groups: { 1: { state: "standby" } } }, { "If-Match": "*" });
+	await page.getByText("standby").waitFor();
+	await shot(page, "target-standby");
+	await daemon.api("PATCH", `targets/${TARGET}`, { port_groups: { 1: null } }, { "If-Match": "*" });
+	await page.getByText("standby").waitFor({ state: "detached" });
+});
+
 test("what the service refuses is shown in its own words", async ({ daemon, open }) => {
 	await daemon.api("PUT", "luns/taken", { size_bytes: GIB });
 	const page = await open();
