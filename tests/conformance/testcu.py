@@ -35,7 +35,8 @@ def judge(text, status):
     """The outcome of one test from the output of its process."""
     numbers = {kind: tuple(map(int, rest)) for kind, *rest in SUMMARY.findall(text)}
     if status < 0:
-        return Outcome("failed", f"iscsi-test-cu was ended by signal {-status}")
+        failed = failures(text)
+        return Outcome("failed", "; ".join(dict.fromkeys([f"iscsi-test-cu was ended by signal {-status}", *failed])), failed)
     if numbers.get("tests", (0, 0))[:2] != (1, 1):
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return Outcome("failed", "the test did not run: " + (lines[-1] if lines else f"status {status}"))
