@@ -730,6 +730,7 @@ static void end(void)
 		if (peer[i].wire && peer[i].wire->connection)
 			iscsi_connection_drop(peer[i].wire->connection, NULL);
 	turn();
+	house_wait_s(house, 1); /* copies that wait for their rate see at the tick that they have ended */
 	still_works();
 	house_clear(house);
 }
