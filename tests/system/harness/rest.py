@@ -47,7 +47,9 @@ class Client:
             try:
                 connection.request(method, path, body, headers or {})
             except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before all of the body was read: the answer is there
+                if connection.sock is None:  # it was never connected
+                    raise
+                # refused before all of the body was read: the answer is there
             answer = connection.getresponse()
             response = Response(answer.status, answer.getheaders(), answer.read())
         finally:
