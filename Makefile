@@ -170,7 +170,7 @@ $(TOOL_BIN): $(O)/tests/%: $(O)/obj/tests/%.o
 mutants: all tools ## one protection removed at a time: the tests that guard it must go red (ARGS: patterns, --quick)
 	$(Q)tests/mutants/run $(ARGS)
 nightly: deps-ci ## the long suites that .ci/run leaves out
-	$(Q)tests/suites nth-nightly fuzz-nightly system-nightly system-tsan vm-nightly hostile-soak mutants
+	$(Q)tests/suites nth-nightly fuzz-nightly system-nightly system-asan system-tsan vm-nightly hostile-soak mutants
 
 system: all tools ## run all system tests (ARGS: patterns, or --quick)
 	$(Q)tests/system/run --daemon $(BIN)/lunetted --cli $(BIN)/lunette $(ARGS)
